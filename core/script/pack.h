@@ -1,0 +1,56 @@
+/* pack.h: one generation of scripts: every file compiled, every declaration checked.
+ *
+ * A pack never changes and is counted: executions keep the one they started with. `packs`
+ * holds the running one, watches the folders and swaps in a new generation whole; a file that
+ * fails keeps its last good form and is reported. Loop thread only. */
+#pragma once
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct err;
+struct loop;
+struct pack;
+struct packs;
+
+struct pack_resource {
+    const char *name, *kind, *help;
+    const char *file;              /* as people know it: "resources/hpa.lua" or the operator's path */
+    const char *const *aliases;    /* each ends with NULL */
+    const char *const *versions;   /* "apps/v1"; the first served one is used. Default { "v1" } */
+    const char *const *actions;
+    int stage;                     /* 0: by kind */
+    bool has_apply, has_validate, has_defaults, has_ready;
+};
+
+struct pack_fault {
+    const char *text; /* "file:line: message" */
+    bool kept;        /* an earlier generation's form stays in use */
+};
+
+/* Compiles and checks the folders in order (each holds resources/ flows/ guardrails/ lib/; the
+ * shipped root holds resources/ and scripts/{lib,flows,guardrails}/); a later folder overrides by
+ * name. Never fails as a whole: what is wrong is in pack_faults(). Returned with one reference. */
+struct pack *pack_load(const char *shipped, const char *const *dirs);
+struct pack *pack_keep(struct pack *pack);
+void pack_drop(struct pack *pack);
+
+unsigned pack_generation(const struct pack *pack);
+const struct pack_fault *pack_faults(const struct pack *pack, size_t *count);
+const struct pack_resource *pack_resources(const struct pack *pack, size_t *count);
+
+/* By registered name or alias; by group ("" is core) and kind. NULL where none is. */
+const struct pack_resource *pack_resource(const struct pack *pack, const char *name);
+const struct pack_resource *pack_resource_of(const struct pack *pack, const char *group, const char *kind);
+
+/* Inside a cell of this pack: pushes the resource's declaration (a table), or the module
+ * lib.<name> for pack_push_module(). Compiled bytecode is run at the first use in the cell. May raise. */
+void pack_push_resource(lua_State *L, const struct pack_resource *resource);
+void pack_push_module(lua_State *L, const char *module);
+
+/* The running generation, reloaded when a file changes. */
+struct packs *packs_new(struct loop *loop, const char *shipped, const char *const *dirs);
+void packs_free(struct packs *packs);
+struct pack *packs_current(struct packs *packs); /* not kept for the caller */
+void packs_reload(struct packs *packs);          /* now: SIGHUP */
