@@ -1,0 +1,34 @@
+/* server.h: the host's front door: HTTP and WebSocket over libwebsockets on the loop.
+ *
+ * One listener (a loopback name binds 127.0.0.1 and ::1, both or not at all). Every request is
+ * judged here first: path, Host, Origin, Sec-Fetch-Site, peer; only then `rest` or `stream` see
+ * it. Owns its connections and nothing else. Loop thread only. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct clusters;
+struct err;
+struct executions;
+struct loop;
+struct packs;
+struct server;
+
+struct server_options {
+    struct loop *loop;
+    const char *listen; /* HOST:PORT; port 0: any free one */
+    struct executions *executions;
+    struct clusters *clusters;
+    struct packs *packs;
+    const char *const *allow_hosts, *const *allow_origins; /* each ends with NULL; may be NULL */
+};
+
+/* Listens. NULL with err (a taken port, a bad address: one sentence). */
+struct server *server_new(const struct server_options *options, struct err *err);
+const char *server_url(const struct server *server); /* "http://127.0.0.1:7070", the real port */
+
+/* Stops listening, answers `busy` to a start and 503 to /readyz; open viewers go on. */
+void server_drain(struct server *server);
+/* Closes what is open (1001 to viewers) and frees. */
+void server_free(struct server *server);

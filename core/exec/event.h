@@ -1,0 +1,49 @@
+/* event.h: one thing that an execution says. A plain value; strings are the caller's. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum event_type { EVENT_STATE, EVENT_PHASE, EVENT_LINE, EVENT_COMPLETE };
+enum event_stream { STREAM_STDOUT, STREAM_STDERR };
+
+struct event_counts {
+    unsigned created, configured, unchanged, deleted;
+};
+
+/* What became of one document, as `complete.summary.documents` shows it. */
+struct event_document {
+    size_t index, line;
+    const char *ref, *namespace_, *outcome, *message;
+    const char *conflicts; /* a JSON array, or NULL for [] */
+};
+
+struct event {
+    enum event_type type;
+    int64_t time; /* wall milliseconds */
+    const char *mode, *source_label;
+    union {
+        struct {
+            const char *status, *label;
+        } state;
+        struct {
+            const char *name, *detail;
+            size_t progress, total;
+        } phase;
+        struct {
+            enum event_stream stream;
+            const char *text;
+            size_t len;
+        } line;
+        struct {
+            const char *status, *outcome, *error;
+            int64_t started, completed;
+            int exit_code, signal;
+            struct event_counts changed;
+            const struct event_document *documents;
+            size_t document_count;
+            bool has_documents;
+        } complete;
+    };
+};

@@ -1,0 +1,29 @@
+/* request.h: a start request, as the wire has it, read once and checked. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct err;
+
+struct start_request {
+    char *execution_id, *command, *working_dir, *label;
+    char **args; /* ends with NULL */
+    char *namespace_, *context, *user_action, *resource, *action, *intent, *name;
+    char *yaml;
+    size_t yaml_len;
+    bool dry_run; /* `dryRun` or mode "dry-run" */
+    bool kubernetes_equivalent, allow_cluster_wide;
+    bool force;
+    char **take_over; /* ends with NULL; NULL: the default */
+};
+
+/* Reads the JSON of a start request (its `type` is not looked at). Unknown fields are ignored;
+ * wrong types, a bad executionId or an empty manifest are ERR_BAD_REQUEST with a sentence. NULL with err. */
+struct start_request *start_request_parse(const char *json, size_t len, struct err *err);
+void start_request_free(struct start_request *request);
+
+/* What it is: intent apply-yaml is never a command. */
+bool start_request_is_apply(const struct start_request *request);
+/* Does it touch a cluster: then authorizeExecution holds it. */
+bool start_request_is_kubernetes(const struct start_request *request);
