@@ -14,7 +14,7 @@ struct json_writer {
     bool comma; /* a value stands before this place */
 };
 
-#define JSON_WRITER(buf) ((struct json_writer){ .out = (buf) })
+#define JSON_WRITER(buf) ((struct json_writer){.out = (buf)})
 
 void json_begin_object(struct json_writer *w);
 void json_end_object(struct json_writer *w);

@@ -9,8 +9,8 @@
 struct map;
 
 struct map *map_new(void);
-void map_free(struct map *m, void (*free_value)(void *)); /* free_value may be NULL */
-void *map_get(const struct map *m, const char *key);      /* NULL where it is not */
+void map_free(struct map *m, void (*free_value)(void *));  /* free_value may be NULL */
+void *map_get(const struct map *m, const char *key);       /* NULL where it is not */
 void map_put(struct map *m, const char *key, void *value); /* replaces */
 void *map_remove(struct map *m, const char *key);          /* the value that was there */
 size_t map_count(const struct map *m);
