@@ -49,8 +49,9 @@ int err_prefix(struct err *err, const char *format, ...)
     va_start(args, format);
     err_fill(&whole, err->code, format, args);
     va_end(args);
-    size_t n = strlen(whole.text);
-    snprintf(whole.text + n, sizeof(whole.text) - n, ": %.*s", (int)sizeof(whole.text), err->text);
+    size_t n = strlen(whole.text), room = sizeof(whole.text) - n - 1;
+    strncat(whole.text, ": ", room);
+    strncat(whole.text, err->text, room > 2 ? room - 2 : 0);
     whole.text[str_utf8_cut(whole.text, strlen(whole.text))] = '\0';
     *err = whole;
     return -1;
