@@ -49,9 +49,13 @@ int err_prefix(struct err *err, const char *format, ...)
     va_start(args, format);
     err_fill(&whole, err->code, format, args);
     va_end(args);
-    size_t n = strlen(whole.text), room = sizeof(whole.text) - n - 1;
-    strncat(whole.text, ": ", room);
-    strncat(whole.text, err->text, room > 2 ? room - 2 : 0);
+    size_t n = strlen(whole.text), room = sizeof(whole.text) - 1 - n;
+    size_t more = strlen(err->text) + 2;
+    if (room >= 2) {
+        memcpy(whole.text + n, ": ", 2);
+        memcpy(whole.text + n + 2, err->text, (more < room ? more : room) - 2);
+        whole.text[n + (more < room ? more : room)] = '\0';
+    }
     whole.text[str_utf8_cut(whole.text, strlen(whole.text))] = '\0';
     *err = whole;
     return -1;
