@@ -1,0 +1,19 @@
+std = "lua54"
+max_line_length = 120
+cache = "build/lint/luacheck"
+
+-- What a script has when it is loaded and when it runs; no io, os, debug, package.
+local script = {
+  read_globals = {
+    "resource", "flow", "guardrail", "redact_pattern", "require",
+    "null", "list", "is_list", "deny", "warn", "approve", "print", "cjson",
+    "assert", "error", "ipairs", "next", "pairs", "pcall", "select", "setmetatable",
+    "tonumber", "tostring", "type", "math", "string", "table", "utf8",
+  },
+  std = "none",
+}
+files["resources"] = script
+files["scripts"] = script
+files["resources/**/*_spec.lua"] = { std = "lua54+busted" }
+files["scripts/**/*_spec.lua"] = { std = "lua54+busted" }
+files["tests"] = { std = "lua54+busted" }
