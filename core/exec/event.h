@@ -34,7 +34,7 @@ struct event {
         struct {
             enum event_stream stream;
             const char *text;
-            size_t len;
+            size_t len, dropped; /* bytes of the line's end that are not in text */
         } line;
         struct {
             const char *status, *outcome, *error;

@@ -37,8 +37,8 @@ size_t journal_bytes(const struct journal *journal);   /* memory of the tail */
 
 /* Opens a view after `after_seq`. `news(arg)` is called from the loop, at most once a turn,
  * when there is something to read or the end was reached; also once at first. */
-struct journal_view *journal_view_open(struct journal *journal, uint64_t after_seq,
-                                       void (*news)(void *arg), void *arg);
+struct journal_view *journal_view_open(struct journal *journal, uint64_t after_seq, void (*news)(void *arg),
+                                       void *arg);
 void journal_view_close(struct journal_view **view);
 
 /* The next event as JSON, valid until the next call or turn; NULL when there is none now. */
@@ -48,5 +48,5 @@ bool journal_view_at_end(const struct journal_view *view); /* ended, and everyth
 /* The kept `line` events after `after_seq` (or, with 0, the last ones), at most `limit`, as the
  * seed's log rows with their seq; stream NULL: both. Appends a JSON array. Returns the first
  * kept seq where older lines are gone, else 0. */
-uint64_t journal_write_logs(struct journal *journal, uint64_t after_seq, size_t limit,
-                            const char *stream, struct buf *out);
+uint64_t journal_write_logs(struct journal *journal, uint64_t after_seq, size_t limit, const char *stream,
+                            struct buf *out);

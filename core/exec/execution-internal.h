@@ -1,0 +1,58 @@
+/* execution-internal.h: what execution.c (one of them) and executions.c (the set) share. */
+#pragma once
+
+#include "exec/execution.h"
+#include "exec/run.h"
+
+#include <sys/queue.h>
+
+struct deferred;
+struct timer;
+
+enum execution_status { EXECUTION_PLANNED, EXECUTION_RUNNING, EXECUTION_SUCCEEDED, EXECUTION_FAILED };
+
+struct execution {
+    TAILQ_ENTRY(execution) link;  /* in executions.all, newest first */
+    TAILQ_ENTRY(execution) queue; /* in executions.queued while it waits for its turn */
+    struct executions *set;
+    size_t references; /* the set's own, and viewers' */
+    bool queued, active;
+    char *id, *label; /* label masked */
+    struct start_request *request;
+    struct user user;
+    struct pack *pack;
+    struct journal *journal;
+    const struct run_ops *ops;
+    void *run;
+    enum execution_status status;
+    const char *outcome; /* "" until the end */
+    char *error;         /* masked */
+    int64_t started, last_line;
+    struct event end; /* the complete event without its documents, once ended */
+    char *cancelled_by;
+    struct deferred *begin, *reap;
+};
+
+TAILQ_HEAD(execution_list, execution);
+
+struct executions {
+    struct executions_options options;
+    struct execution_list all, queued;
+    struct map *by_id;
+    size_t active, waiting, kept; /* running or validating; in `queued`; in `all` */
+    bool draining;
+    void (*drained)(void *arg);
+    void *drained_arg;
+    struct timer *drain_limit;
+    struct deferred *drain_done;
+};
+
+struct execution *execution_new(struct executions *set, struct start_request *request,
+                                const struct user *user, char *id);
+void execution_begin(struct execution *execution);
+const char *execution_status_name(enum execution_status status);
+const char *execution_mode(const struct execution *execution);
+void execution_write_record(const struct execution *execution, struct json_writer *w);
+
+/* Tells the set that an active one has ended. */
+void executions_one_ended(struct execution *execution);

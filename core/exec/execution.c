@@ -1,0 +1,310 @@
+#include "base/clock.h"
+#include "base/json-write.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "exec/event-json.h"
+#include "exec/execution-internal.h"
+#include "exec/journal.h"
+#include "exec/request.h"
+#include "guard/rbac.h"
+#include "io/redact.h"
+#include "loop/loop.h"
+#include "script/pack.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static char *execution_masked(const struct execution *ex, const char *text)
+{
+    struct buf out = {0};
+    redact_line(ex->set->options.redactor, NULL, text, strlen(text), &out);
+    char *masked = mem_str(buf_str(&out));
+    buf_free(&out);
+    return masked;
+}
+
+static char *execution_label(const struct execution *ex)
+{
+    const struct start_request *r = ex->request;
+    struct buf text = {0};
+    if (!str_empty(r->label)) {
+        buf_puts(&text, r->label);
+    } else if (start_request_is_apply(r)) {
+        buf_puts(&text, r->dry_run ? "Dry-run of a manifest" : "Apply a manifest");
+    } else {
+        buf_puts(&text, r->command);
+        for (char **arg = r->args; *arg; arg++)
+            buf_printf(&text, " %s", *arg);
+    }
+    char *label = execution_masked(ex, buf_str(&text));
+    label[str_utf8_cut(label, strlen(label) < 512 ? strlen(label) : 512)] = '\0';
+    buf_free(&text);
+    return label;
+}
+
+struct execution *execution_new(struct executions *set, struct start_request *request,
+                                const struct user *user, char *id)
+{
+    struct execution *ex = mem_new(sizeof(*ex));
+    ex->set = set;
+    ex->references = 1;
+    ex->id = id;
+    ex->request = request;
+    ex->user = *user;
+    ex->ops = start_request_is_apply(request) ? &apply_run : &runner_run;
+    ex->label = execution_label(ex);
+    ex->outcome = "";
+    ex->error = mem_str("");
+    ex->started = ex->last_line = clock_wall_ms();
+    ex->pack = set->options.packs ? pack_keep(packs_current(set->options.packs)) : NULL;
+    ex->journal = journal_new(set->options.loop, set->options.redactor, id);
+    return ex;
+}
+
+struct execution *execution_keep(struct execution *ex)
+{
+    ex->references++;
+    return ex;
+}
+
+void execution_drop(struct execution *ex)
+{
+    if (!ex || --ex->references > 0)
+        return;
+    deferred_cancel(&ex->begin);
+    deferred_cancel(&ex->reap);
+    if (ex->run)
+        ex->ops->free(ex->run);
+    if (ex->pack)
+        pack_drop(ex->pack);
+    journal_free(ex->journal);
+    start_request_free(ex->request);
+    free(ex->id);
+    free(ex->label);
+    free(ex->error);
+    free(ex->cancelled_by);
+    free(ex);
+}
+
+const char *execution_id(const struct execution *ex)
+{
+    return ex->id;
+}
+
+bool execution_ended(const struct execution *ex)
+{
+    return ex->status == EXECUTION_SUCCEEDED || ex->status == EXECUTION_FAILED;
+}
+
+struct journal *execution_journal(struct execution *ex)
+{
+    return ex->journal;
+}
+
+void execution_set_run(struct execution *ex, void *run)
+{
+    ex->run = run;
+}
+
+void *execution_run(struct execution *ex)
+{
+    return ex->run;
+}
+
+const struct executions_options *execution_options(const struct execution *ex)
+{
+    return &ex->set->options;
+}
+
+const struct start_request *execution_request(const struct execution *ex)
+{
+    return ex->request;
+}
+
+const struct user *execution_user(const struct execution *ex)
+{
+    return &ex->user;
+}
+
+struct pack *execution_pack(const struct execution *ex)
+{
+    return ex->pack;
+}
+
+bool execution_cancelled(const struct execution *ex)
+{
+    return ex->cancelled_by != NULL;
+}
+
+const char *execution_mode(const struct execution *ex)
+{
+    return ex->request->dry_run ? "dry-run" : "apply";
+}
+
+const char *execution_status_name(enum execution_status status)
+{
+    static const char *const names[] = {"planned", "running", "succeeded", "failed"};
+    return names[status];
+}
+
+static const char *execution_source(const struct execution *ex)
+{
+    return start_request_is_kubernetes(ex->request) ? "kubectl-equivalent" : "shell";
+}
+
+static struct event execution_event(const struct execution *ex, enum event_type type)
+{
+    return (struct event){
+        .type = type,
+        .time = clock_wall_ms(),
+        .mode = execution_mode(ex),
+        .source_label = execution_source(ex),
+    };
+}
+
+static void execution_set_status(struct execution *ex, enum execution_status status)
+{
+    struct event e = execution_event(ex, EVENT_STATE);
+    ex->status = status;
+    e.state.status = execution_status_name(status);
+    e.state.label = ex->label;
+    journal_append(ex->journal, &e);
+}
+
+void execution_set_running(struct execution *ex)
+{
+    if (ex->status == EXECUTION_PLANNED)
+        execution_set_status(ex, EXECUTION_RUNNING);
+}
+
+void execution_phase(struct execution *ex, const char *name, const char *detail, size_t progress,
+                     size_t total)
+{
+    struct event e = execution_event(ex, EVENT_PHASE);
+    e.phase.name = name;
+    e.phase.detail = detail;
+    e.phase.progress = progress;
+    e.phase.total = total;
+    journal_append(ex->journal, &e);
+}
+
+void execution_raw_line(struct execution *ex, enum event_stream stream, const char *text, size_t len,
+                        size_t dropped)
+{
+    struct event e = execution_event(ex, EVENT_LINE);
+    e.line.stream = stream;
+    e.line.text = text;
+    e.line.len = len;
+    e.line.dropped = dropped;
+    ex->last_line = e.time;
+    journal_append(ex->journal, &e);
+}
+
+void execution_line(struct execution *ex, enum event_stream stream, const char *text)
+{
+    for (;;) {
+        size_t n = strcspn(text, "\n");
+        execution_raw_line(ex, stream, text, n, 0);
+        if (!text[n] || !text[n + 1])
+            return;
+        text += n + 1;
+    }
+}
+
+static void execution_reap(void *arg)
+{
+    struct execution *ex = arg;
+    ex->reap = NULL;
+    if (ex->run)
+        ex->ops->free(ex->run);
+    ex->run = NULL;
+    executions_one_ended(ex);
+}
+
+void execution_finish(struct execution *ex, const struct execution_end *end)
+{
+    if (execution_ended(ex))
+        return;
+    bool ok = end->exit_code == 0 && str_empty(end->error) && !ex->cancelled_by;
+    struct buf why = {0};
+    if (ex->cancelled_by)
+        buf_printf(&why, "cancelled by %s", ex->cancelled_by);
+    else if (!ok)
+        buf_puts(&why, str_or(end->error, "failed"));
+    free(ex->error);
+    ex->error = execution_masked(ex, buf_str(&why));
+    buf_free(&why);
+    ex->outcome = ex->cancelled_by ? "cancelled" : ok ? "succeeded" : "failed";
+    execution_set_status(ex, ok ? EXECUTION_SUCCEEDED : EXECUTION_FAILED);
+    struct event e = execution_event(ex, EVENT_COMPLETE);
+    e.complete.status = execution_status_name(ex->status);
+    e.complete.outcome = ex->outcome;
+    e.complete.error = ex->error;
+    e.complete.started = ex->started;
+    e.complete.completed = e.time;
+    e.complete.exit_code = ex->cancelled_by ? 130 : end->exit_code;
+    e.complete.signal = end->signal;
+    e.complete.changed = end->changed;
+    e.complete.documents = end->documents;
+    e.complete.document_count = end->document_count;
+    e.complete.has_documents = end->has_documents;
+    journal_append(ex->journal, &e);
+    journal_end(ex->journal);
+    ex->end = e;
+    ex->end.complete.documents = NULL;
+    ex->reap = loop_defer(ex->set->options.loop, execution_reap, ex);
+}
+
+static void execution_begin_now(void *arg)
+{
+    struct execution *ex = arg;
+    ex->begin = NULL;
+    if (ex->cancelled_by)
+        execution_finish(ex, &(struct execution_end){.exit_code = 130});
+    else
+        ex->ops->start(ex);
+}
+
+void execution_begin(struct execution *ex)
+{
+    execution_set_status(ex, EXECUTION_PLANNED);
+    if (!ex->queued)
+        ex->begin = loop_defer(ex->set->options.loop, execution_begin_now, ex);
+}
+
+bool execution_visible(const struct execution *ex, const struct user *user)
+{
+    if (rbac_is_admin(user->role) || str_eq(ex->user.name, user->name))
+        return true;
+    /* What a command prints is nobody else's business. */
+    return start_request_is_apply(ex->request) && rbac_allows(user->role, "watch", "executions", "");
+}
+
+void execution_write_record(const struct execution *ex, struct json_writer *w)
+{
+    const struct start_request *r = ex->request;
+    char time[CLOCK_TEXT];
+    json_begin_object(w);
+    json_member(w, "executionId", ex->id);
+    json_member(w, "status", execution_status_name(ex->status));
+    json_member(w, "startedAt", clock_text(ex->started, time));
+    json_member(w, "lastLineAt", clock_text(ex->last_line, time));
+    if (execution_ended(ex)) {
+        json_key(w, "summary");
+        json_begin_object(w);
+        event_write_summary(w, &ex->end);
+        json_end_object(w);
+    }
+    json_member(w, "label", ex->label);
+    json_member(w, "mode", execution_mode(ex));
+    json_member(w, "sourceLabel", execution_source(ex));
+    json_member(w, "user", ex->user.name);
+    json_member(w, "context", r->context);
+    json_member(w, "namespace", r->namespace_);
+    json_member(w, "resource", r->resource);
+    json_member(w, "action", r->action);
+    json_member(w, "outcome", ex->outcome);
+    json_member(w, "error", ex->error);
+    json_end_object(w);
+}

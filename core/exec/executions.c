@@ -1,0 +1,278 @@
+#include "base/clock.h"
+#include "base/json-write.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "exec/execution-internal.h"
+#include "exec/gate.h"
+#include "exec/journal.h"
+#include "exec/request.h"
+#include "guard/rbac.h"
+#include "loop/loop.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    RUNNING_DEFAULT = 64,
+    QUEUED_DEFAULT = 1000,
+    KEPT_DEFAULT = 1000,
+    JOURNALS_BYTES_MAX = 256 * 1024 * 1024, /* memory of all tails */
+};
+
+struct executions *executions_new(const struct executions_options *options)
+{
+    struct executions *set = mem_new(sizeof(*set));
+    set->options = *options;
+    if (!set->options.max_running)
+        set->options.max_running = RUNNING_DEFAULT;
+    if (!set->options.max_queued)
+        set->options.max_queued = QUEUED_DEFAULT;
+    if (!set->options.max_kept)
+        set->options.max_kept = KEPT_DEFAULT;
+    TAILQ_INIT(&set->all);
+    TAILQ_INIT(&set->queued);
+    set->by_id = map_new();
+    return set;
+}
+
+void executions_free(struct executions *set)
+{
+    struct execution *ex;
+    while ((ex = TAILQ_FIRST(&set->all)) != NULL) {
+        TAILQ_REMOVE(&set->all, ex, link);
+        execution_drop(ex);
+    }
+    timer_stop(&set->drain_limit);
+    deferred_cancel(&set->drain_done);
+    map_free(set->by_id, NULL);
+    free(set);
+}
+
+static void executions_forget(struct executions *set, struct execution *ex)
+{
+    TAILQ_REMOVE(&set->all, ex, link);
+    set->kept--;
+    map_remove(set->by_id, ex->id);
+    execution_drop(ex);
+}
+
+/* Ended ones go, oldest first, while there are too many or their tails hold too much memory. */
+static void executions_evict(struct executions *set)
+{
+    size_t bytes = 0;
+    struct execution *ex, *older;
+    TAILQ_FOREACH(ex, &set->all, link)
+    bytes += journal_bytes(ex->journal);
+    for (ex = TAILQ_LAST(&set->all, execution_list); ex; ex = older) {
+        older = TAILQ_PREV(ex, execution_list, link);
+        if (set->kept <= set->options.max_kept + set->active + set->waiting && bytes <= JOURNALS_BYTES_MAX)
+            return;
+        if (ex->active || ex->queued)
+            continue;
+        bytes -= journal_bytes(ex->journal);
+        executions_forget(set, ex);
+    }
+}
+
+static void executions_start_queued(struct executions *set)
+{
+    struct execution *ex;
+    while (set->active < set->options.max_running && (ex = TAILQ_FIRST(&set->queued)) != NULL) {
+        TAILQ_REMOVE(&set->queued, ex, queue);
+        ex->queued = false;
+        set->waiting--;
+        ex->active = true;
+        set->active++;
+        execution_begin(ex);
+    }
+}
+
+static void executions_tell_drained(void *arg)
+{
+    struct executions *set = arg;
+    set->drain_done = NULL;
+    timer_stop(&set->drain_limit);
+    set->drained(set->drained_arg);
+}
+
+static void executions_check_drained(struct executions *set)
+{
+    if (set->draining && set->active == 0 && set->waiting == 0 && !set->drain_done)
+        set->drain_done = loop_defer(set->options.loop, executions_tell_drained, set);
+}
+
+void executions_one_ended(struct execution *ex)
+{
+    struct executions *set = ex->set;
+    if (ex->active)
+        set->active--;
+    ex->active = false;
+    executions_start_queued(set);
+    executions_evict(set);
+    executions_check_drained(set);
+}
+
+static char *executions_make_id(struct executions *set)
+{
+    for (int64_t now = clock_wall_ms();; now++) {
+        char *id = mem_printf("exec-%" PRId64, now);
+        if (!map_get(set->by_id, id))
+            return id;
+        free(id);
+    }
+}
+
+static int executions_admit(struct executions *set, const struct start_request *r, const struct user *user,
+                            struct err *err)
+{
+    if (set->draining)
+        return err_code(err, ERR_BUSY, "this host is stopping and takes nothing new");
+    if (!str_empty(r->execution_id) && map_get(set->by_id, r->execution_id))
+        return err_code(err, ERR_CONFLICT, "an execution %s exists already", r->execution_id);
+    if (!start_request_is_apply(r) && !set->options.shell)
+        return err_code(err, ERR_FORBIDDEN, "commands are off on this host (--shell off)");
+    if (!start_request_is_apply(r) && r->dry_run)
+        return err_code(err, ERR_BAD_REQUEST,
+                        "a command has no dry-run: nobody but the command itself could promise that "
+                        "nothing changes");
+    if (gate_authorize(r, user, err))
+        return -1;
+    if (set->active >= set->options.max_running && set->waiting >= set->options.max_queued)
+        return err_code(err, ERR_BUSY, "%u executions run and %u wait already; try again later",
+                        set->options.max_running, set->options.max_queued);
+    return 0;
+}
+
+struct execution *executions_start(struct executions *set, struct start_request *request,
+                                   const struct user *user, struct err *err)
+{
+    if (executions_admit(set, request, user, err)) {
+        start_request_free(request);
+        return NULL;
+    }
+    char *id = str_empty(request->execution_id) ? executions_make_id(set) : mem_str(request->execution_id);
+    struct execution *ex = execution_new(set, request, user, id);
+    TAILQ_INSERT_HEAD(&set->all, ex, link);
+    set->kept++;
+    map_put(set->by_id, id, ex);
+    if (set->active < set->options.max_running) {
+        ex->active = true;
+        set->active++;
+    } else {
+        ex->queued = true;
+        TAILQ_INSERT_TAIL(&set->queued, ex, queue);
+        set->waiting++;
+    }
+    execution_begin(ex);
+    return ex;
+}
+
+struct execution *executions_find(struct executions *set, const char *id)
+{
+    return map_get(set->by_id, id);
+}
+
+size_t executions_running(const struct executions *set)
+{
+    return set->active;
+}
+
+int execution_cancel(struct execution *ex, const struct user *user, struct err *err)
+{
+    struct executions *set = ex->set;
+    if (!rbac_is_admin(user->role) && !str_eq(ex->user.name, user->name))
+        return err_code(err, ERR_FORBIDDEN, "only %s, who started it, or an admin may cancel %s",
+                        ex->user.name, ex->id);
+    if (execution_ended(ex))
+        return err_code(err, ERR_CONFLICT, "%s has ended already (%s)", ex->id, ex->outcome);
+    if (ex->cancelled_by)
+        return 0;
+    ex->cancelled_by = mem_str(user->name);
+    if (ex->queued) {
+        TAILQ_REMOVE(&set->queued, ex, queue);
+        ex->queued = false;
+        set->waiting--;
+        execution_finish(ex, &(struct execution_end){.exit_code = 130});
+    } else if (ex->run) {
+        ex->ops->cancel(ex->run, false);
+    }
+    return 0;
+}
+
+static void executions_drain_over(void *arg)
+{
+    struct executions *set = arg;
+    struct execution *ex;
+    set->drain_limit = NULL;
+    TAILQ_FOREACH(ex, &set->all, link)
+    {
+        if (!ex->active || execution_ended(ex))
+            continue;
+        if (!ex->cancelled_by)
+            ex->cancelled_by = mem_str("the host, which stops");
+        if (ex->run)
+            ex->ops->cancel(ex->run, true);
+    }
+}
+
+void executions_drain(struct executions *set, uint64_t ms, void (*done)(void *arg), void *arg)
+{
+    struct user host = {.role = "admin", .name = "the host, which stops"};
+    struct execution *ex;
+    set->draining = true;
+    set->drained = done;
+    set->drained_arg = arg;
+    TAILQ_FOREACH(ex, &set->all, link)
+    if (!execution_ended(ex) && (ex->queued || !start_request_is_apply(ex->request)))
+        execution_cancel(ex, &host, NULL);
+    set->drain_limit = timer_start(set->options.loop, ms, executions_drain_over, set);
+    executions_check_drained(set);
+}
+
+static bool query_word(const char *wanted, const char *is)
+{
+    return str_empty(wanted) || str_eq(wanted, is);
+}
+
+static bool query_text(const struct execution *ex, const char *q)
+{
+    const struct start_request *r = ex->request;
+    const char *const texts[] = {ex->id, ex->label, ex->error, r->namespace_, r->resource, r->name};
+    if (str_empty(q))
+        return true;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        if (texts[i] && strcasestr(texts[i], q))
+            return true;
+    return false;
+}
+
+static bool query_matches(const struct execution *ex, const struct executions_query *query,
+                          const struct user *user)
+{
+    return execution_visible(ex, user) && query_word(query->status, execution_status_name(ex->status)) &&
+           query_word(query->mode, execution_mode(ex)) && query_word(query->user, ex->user.name) &&
+           ex->started >= query->since && query_text(ex, query->q);
+}
+
+int executions_write_list(struct executions *set, const struct executions_query *query,
+                          const struct user *user, struct json_writer *w, struct err *err)
+{
+    size_t left = query->limit ? query->limit : 50;
+    struct execution *ex = TAILQ_FIRST(&set->all);
+    if (!str_empty(query->before)) {
+        ex = map_get(set->by_id, query->before);
+        if (!ex)
+            return err_code(err, ERR_BAD_REQUEST, "before: no execution %s is kept here", query->before);
+        ex = TAILQ_NEXT(ex, link);
+    }
+    json_begin_array(w);
+    for (; ex && left > 0; ex = TAILQ_NEXT(ex, link))
+        if (query_matches(ex, query, user)) {
+            execution_write_record(ex, w);
+            left--;
+        }
+    json_end_array(w);
+    return 0;
+}

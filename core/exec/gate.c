@@ -1,0 +1,130 @@
+#include "exec/gate.h"
+
+#include "base/buf.h"
+#include "base/json-span.h"
+#include "base/str.h"
+#include "exec/request.h"
+#include "exec/run.h"
+#include "guard/rbac.h"
+
+#include <stdlib.h>
+
+static int gate_refuse(const char *action, const char *resource, const char *ns, struct err *err)
+{
+    return err_code(err, ERR_FORBIDDEN, "RBAC: user is not allowed to %s %s in namespace %s", action,
+                    resource, ns);
+}
+
+int gate_authorize(const struct start_request *r, const struct user *user, struct err *err)
+{
+    if (!start_request_is_kubernetes(r))
+        return 0;
+    if (str_empty(r->namespace_) && !r->allow_cluster_wide)
+        return err_code(
+            err, ERR_FORBIDDEN,
+            "namespace is required for Kubernetes-equivalent executions unless allowClusterWide is "
+            "explicitly enabled");
+    if (r->allow_cluster_wide && !rbac_is_admin(user->role))
+        return err_code(err, ERR_FORBIDDEN,
+                        "cluster-wide Kubernetes-equivalent executions are not allowed for this user");
+    if (!str_empty(r->resource) && !str_empty(r->action) && !str_empty(r->namespace_) &&
+        !rbac_allows(user->role, r->action, r->resource, r->namespace_))
+        return gate_refuse(r->action, r->resource, r->namespace_, err);
+    return 0;
+}
+
+int gate_allows(const struct execution *ex, const char *action, const char *resource, const char *ns,
+                struct err *err)
+{
+    if (rbac_allows(execution_user(ex)->role, action, resource, str_or(ns, "")))
+        return 0;
+    return gate_refuse(action, resource, str_or(ns, "(cluster-wide)"), err);
+}
+
+/* Whoever may only update must not create, and the other way round. An apply patch with a uid is
+ * refused by the API server where no object with that uid is there, so it cannot create. */
+static int gate_check_apply(const struct execution *ex, const struct gate_request *r, struct err *err)
+{
+    bool create = gate_allows(ex, "create", r->resource, r->ns, NULL) == 0;
+    if (gate_allows(ex, "update", r->resource, r->ns, err))
+        return -1;
+    struct json_span uid = json_span_path((struct json_span){r->body, r->body_len}, "metadata", "uid", NULL);
+    if (!create && !(json_span_is_string(uid) && uid.len > 2))
+        return gate_allows(ex, "create", r->resource, r->ns, err);
+    return 0;
+}
+
+static int gate_check(const struct execution *ex, const struct gate_request *r, struct err *err)
+{
+    static const char *const actions[] = {
+        [GATE_GET] = "get",       [GATE_LIST] = "list",     [GATE_CREATE] = "create",
+        [GATE_UPDATE] = "update", [GATE_DELETE] = "delete",
+    };
+    if (r->verb == GATE_APPLY)
+        return gate_check_apply(ex, r, err);
+    const char *action = actions[r->verb];
+    if (r->verb == GATE_UPDATE && str_eq(r->subresource, "scale"))
+        action = "scale";
+    return gate_allows(ex, action, r->resource, r->ns, err);
+}
+
+static bool gate_writes(const struct gate_request *r)
+{
+    return r->verb != GATE_GET && r->verb != GATE_LIST;
+}
+
+static const char *gate_method(const struct gate_request *r)
+{
+    switch (r->verb) {
+    case GATE_GET:
+    case GATE_LIST:
+        return "GET";
+    case GATE_CREATE:
+        return "POST";
+    case GATE_UPDATE:
+        return r->content_type ? "PATCH" : "PUT";
+    case GATE_APPLY:
+        return "PATCH";
+    case GATE_DELETE:
+        return "DELETE";
+    }
+    return "GET";
+}
+
+static void gate_query(const struct execution *ex, const struct gate_request *r, struct buf *query)
+{
+    if (gate_writes(r) && r->verb != GATE_DELETE)
+        buf_puts(query, "fieldManager=moonsail&fieldValidation=Strict");
+    if (gate_writes(r) && execution_request(ex)->dry_run)
+        buf_printf(query, "%sdryRun=All", query->len ? "&" : "");
+    if (!str_empty(r->query))
+        buf_printf(query, "%s%s", query->len ? "&" : "", r->query);
+}
+
+struct kube_call *gate_send(struct execution *ex, struct cluster *cluster, const struct gate_request *r,
+                            kube_done_fn *done, void *arg, struct err *err)
+{
+    struct kube_call *call = NULL;
+    struct buf path = {0}, query = {0};
+    char *base = NULL;
+    if (gate_check(ex, r, err))
+        return NULL;
+    base = kube_path(r->kind, r->ns, r->name);
+    buf_puts(&path, base);
+    if (!str_empty(r->subresource))
+        buf_printf(&path, "/%s", r->subresource);
+    gate_query(ex, r, &query);
+    struct kube_request request = {
+        .method = gate_method(r),
+        .path = buf_str(&path),
+        .query = query.len ? buf_str(&query) : NULL,
+        .content_type = r->content_type,
+        .body = r->body,
+        .body_len = r->body_len,
+    };
+    call = kube_send(cluster, &request, done, arg, err);
+    free(base);
+    buf_free(&path);
+    buf_free(&query);
+    return call;
+}

@@ -1,0 +1,43 @@
+/* gate.h: the only way from an execution to a cluster.
+ *
+ * authorizeExecution stands here: the seed's three rules for the request, and the third again for
+ * every single call with the object's real kind and namespace. A script reaches the cluster through
+ * ctx, ctx through gate_send(), and nothing goes around it. */
+#pragma once
+
+#include "kube/cluster.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct execution;
+struct start_request;
+struct user;
+
+/* Rules 1 to 3 for the request as a whole. 0, or -1 with err (ERR_FORBIDDEN and the seed's sentence). */
+int gate_authorize(const struct start_request *request, const struct user *user, struct err *err);
+
+/* May the execution's user do `action` on `resource` (registered name) in `ns`? -1 with the seed's sentence.
+ */
+int gate_allows(const struct execution *execution, const char *action, const char *resource, const char *ns,
+                struct err *err);
+
+enum gate_verb { GATE_GET, GATE_LIST, GATE_CREATE, GATE_UPDATE, GATE_APPLY, GATE_DELETE };
+
+struct gate_request {
+    enum gate_verb verb;  /* GATE_APPLY may create or update */
+    const char *resource; /* the registered name, for rbac */
+    const struct kube_kind *kind;
+    const char *ns, *name;    /* name NULL: the collection */
+    const char *subresource;  /* "scale" … or NULL */
+    const char *content_type; /* of a patch */
+    const char *query;        /* more of it, or NULL */
+    const void *body;
+    size_t body_len;
+};
+
+/* Checks, and sends to `cluster`; fieldManager, fieldValidation and the execution's dryRun are added to
+ * every write. NULL with err when it is refused. */
+struct kube_call *gate_send(struct execution *execution, struct cluster *cluster,
+                            const struct gate_request *request, kube_done_fn *done, void *arg,
+                            struct err *err);

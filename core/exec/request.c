@@ -1,0 +1,198 @@
+#include "exec/request.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+#include <ctype.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The words that the wire has for its string fields, and where each goes. */
+struct text_field {
+    const char *key;
+    size_t offset;
+};
+
+#define TEXT(key, member)                                                                                    \
+    {                                                                                                        \
+        key, offsetof(struct start_request, member)                                                          \
+    }
+
+static const struct text_field text_fields[] = {
+    TEXT("executionId", execution_id),
+    TEXT("command", command),
+    TEXT("workingDir", working_dir),
+    TEXT("label", label),
+    TEXT("namespace", namespace_),
+    TEXT("context", context),
+    TEXT("userAction", user_action),
+    TEXT("resource", resource),
+    TEXT("action", action),
+    TEXT("intent", intent),
+    TEXT("name", name),
+};
+
+enum { REQUEST_TEXT_MAX = 4096, REQUEST_ARGS_MAX = 4096 };
+
+static int request_texts(json_t *root, struct start_request *r, struct err *err)
+{
+    for (size_t i = 0; i < sizeof(text_fields) / sizeof(text_fields[0]); i++) {
+        json_t *value = json_object_get(root, text_fields[i].key);
+        char **field = (char **)((char *)r + text_fields[i].offset);
+        if (value && !json_is_null(value) && !json_is_string(value))
+            return err_code(err, ERR_BAD_REQUEST, "%s must be a string", text_fields[i].key);
+        if (json_string_length(value) > REQUEST_TEXT_MAX)
+            return err_code(err, ERR_BAD_REQUEST, "%s is longer than %d bytes", text_fields[i].key,
+                            REQUEST_TEXT_MAX);
+        *field = mem_str(json_is_string(value) ? json_string_value(value) : "");
+    }
+    return 0;
+}
+
+static int request_bool(json_t *root, const char *key, bool *out, struct err *err)
+{
+    json_t *value = json_object_get(root, key);
+    if (value && !json_is_null(value) && !json_is_boolean(value))
+        return err_code(err, ERR_BAD_REQUEST, "%s must be true or false", key);
+    *out = json_is_true(value);
+    return 0;
+}
+
+static int request_strings(json_t *root, const char *key, char ***out, struct err *err)
+{
+    json_t *list = json_object_get(root, key), *value;
+    size_t i, n = json_array_size(list);
+    if (!list || json_is_null(list))
+        return 0;
+    if (!json_is_array(list) || n > REQUEST_ARGS_MAX)
+        return err_code(err, ERR_BAD_REQUEST, "%s must be a list of at most %d strings", key,
+                        REQUEST_ARGS_MAX);
+    *out = mem_new((n + 1) * sizeof(**out));
+    json_array_foreach(list, i, value)
+    {
+        if (!json_is_string(value))
+            return err_code(err, ERR_BAD_REQUEST, "%s[%zu] must be a string", key, i);
+        (*out)[i] = mem_str(json_string_value(value));
+    }
+    return 0;
+}
+
+static int request_id(const char *id, struct err *err)
+{
+    size_t n = strlen(id);
+    for (size_t i = 0; i < n; i++)
+        if (!isalnum((unsigned char)id[i]) && !strchr("._-", id[i]))
+            n = 65;
+    if (n > 64 || *id == '.')
+        return err_code(err, ERR_BAD_REQUEST,
+                        "executionId must be 1 to 64 of A-Z a-z 0-9 . _ - and not begin with a dot");
+    return 0;
+}
+
+static int request_mode(json_t *root, struct start_request *r, struct err *err)
+{
+    json_t *mode = json_object_get(root, "mode");
+    const char *word = json_string_value(mode);
+    if (mode && !json_is_null(mode) &&
+        (!word || (!str_eq(word, "") && !str_eq(word, "apply") && !str_eq(word, "dry-run"))))
+        return err_code(err, ERR_BAD_REQUEST, "mode must be \"apply\" or \"dry-run\"");
+    bool dry_run;
+    if (request_bool(root, "dryRun", &dry_run, err))
+        return -1;
+    r->dry_run = dry_run || str_eq(word, "dry-run");
+    return 0;
+}
+
+static int request_manifest(json_t *root, struct start_request *r, struct err *err)
+{
+    json_t *yaml = json_object_get(root, "yaml");
+    if (yaml && !json_is_null(yaml) && !json_is_string(yaml))
+        return err_code(err, ERR_BAD_REQUEST, "yaml must be a string: the manifest's text");
+    r->yaml_len = json_string_length(yaml);
+    r->yaml = malloc(r->yaml_len + 1);
+    if (!r->yaml)
+        return err_no_memory(err);
+    if (r->yaml_len)
+        memcpy(r->yaml, json_string_value(yaml), r->yaml_len);
+    r->yaml[r->yaml_len] = '\0';
+    return 0;
+}
+
+static int request_check(const struct start_request *r, struct err *err)
+{
+    if (start_request_is_apply(r)) {
+        if (strspn(r->yaml, " \t\r\n") == r->yaml_len)
+            return err_code(err, ERR_BAD_REQUEST, "the manifest is empty");
+        return 0;
+    }
+    if (!str_empty(r->intent) && str_empty(r->command))
+        return err_code(err, ERR_BAD_REQUEST, "no flow is named \"%s\"", r->intent);
+    if (str_empty(r->command))
+        return err_code(err, ERR_BAD_REQUEST,
+                        "nothing to do: give a command, or intent \"apply-yaml\" with a manifest in yaml");
+    if (str_eq(r->command, "__k8s-apply-yaml"))
+        return err_code(err, ERR_BAD_REQUEST,
+                        "command __k8s-apply-yaml needs intent \"apply-yaml\" and a manifest in yaml");
+    return 0;
+}
+
+struct start_request *start_request_parse(const char *json, size_t len, struct err *err)
+{
+    json_error_t fault;
+    struct start_request *r = mem_new(sizeof(*r));
+    json_t *root = json_loadb(json, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &fault);
+    int rc = -1;
+    if (!json_is_object(root)) {
+        err_code(err, ERR_BAD_REQUEST, "the request is no JSON object: %s",
+                 root ? "it is another value" : fault.text);
+        goto out;
+    }
+    if (request_texts(root, r, err) || request_strings(root, "args", &r->args, err) ||
+        request_strings(root, "takeOver", &r->take_over, err) || request_mode(root, r, err) ||
+        request_bool(root, "kubernetesEquivalent", &r->kubernetes_equivalent, err) ||
+        request_bool(root, "allowClusterWide", &r->allow_cluster_wide, err) ||
+        request_bool(root, "force", &r->force, err) || request_manifest(root, r, err) ||
+        request_id(r->execution_id, err) || request_check(r, err))
+        goto out;
+    if (!r->args)
+        r->args = mem_new(sizeof(*r->args));
+    rc = 0;
+out:
+    json_decref(root);
+    if (rc) {
+        start_request_free(r);
+        return NULL;
+    }
+    return r;
+}
+
+static void request_free_strings(char **list)
+{
+    for (char **s = list; s && *s; s++)
+        free(*s);
+    free(list);
+}
+
+void start_request_free(struct start_request *r)
+{
+    if (!r)
+        return;
+    for (size_t i = 0; i < sizeof(text_fields) / sizeof(text_fields[0]); i++)
+        free(*(char **)((char *)r + text_fields[i].offset));
+    request_free_strings(r->args);
+    request_free_strings(r->take_over);
+    free(r->yaml);
+    free(r);
+}
+
+bool start_request_is_apply(const struct start_request *r)
+{
+    return str_eq(r->intent, "apply-yaml");
+}
+
+bool start_request_is_kubernetes(const struct start_request *r)
+{
+    return start_request_is_apply(r) || r->kubernetes_equivalent;
+}
