@@ -15,7 +15,7 @@ yaml-oracle             ../oracle  .'
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 die() { say "$@"; exit 1; }
 
-# The module folder (field 2) or the package (field 3) of program $1.
+# The module folder (field 2) or the package (field 3) of program $1; fails for an unknown one.
 program_field() {
 	awk -v name="$1" -v field="$2" '$1 == name { print $field; found = 1 } END { exit !found }' <<<"$programs"
 }
@@ -32,7 +32,7 @@ module_version() {
 # Where program $1 is once it is built.
 program_path() {
 	local module
-	module=$(program_field "$1" 2) || die "no program is called \"$1\""
+	module=$(program_field "$1" 2)
 	printf '%s/%s-%s\n' "$cache" "$1" "$(module_version "$module")"
 }
 
