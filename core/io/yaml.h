@@ -12,9 +12,10 @@
 struct err;
 
 enum {
-    YAML_MAX_NODES = 1000000,           /* aliases expanded, a text */
+    YAML_MAX_NODES = 1000000, /* aliases expanded, a text */
     YAML_MAX_DEPTH = 100,
     YAML_MAX_DOCUMENT = 3 * 1024 * 1024, /* bytes of one document, as text and as JSON */
+    YAML_MAX_COPIED = 32 * 1024 * 1024,  /* bytes that anchors and aliases copy, a text */
 };
 
 struct yaml_document {
