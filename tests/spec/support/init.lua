@@ -1,0 +1,24 @@
+--- What the specs are written with: the real binary, and clients that share no code with it.
+-- Everything that waits has a limit; what is still running at the end of a file is killed.
+
+local process = require "tests.spec.support.process"
+local host = require "tests.spec.support.host"
+local json = require "tests.spec.support.json"
+local wait = require "tests.spec.support.wait"
+
+return {
+  serve = host.serve,             -- starts a host: serve { args = { "--shell", "off" } }
+  at = host.at,                   -- a host that somebody else started, by its URL
+  cli = process.cli,              -- runs the binary to its end: cli({ "version" }).stdout
+  start_cli = process.start_cli,  -- the same, running: :line(), :signal("INT"), :finish()
+  run = process.run,              -- any program to its end: run { "kubectl", "get", "pods" }
+  start = process.start,          -- any program, running
+  binary = process.binary,
+  pid = process.own_pid,
+  tree = process.tree,            -- a new folder with files: tree { ["resources/x.lua"] = "return …" }
+  together = wait.together,       -- functions at the same time; the first failure is raised
+  eventually = wait.eventually,   -- asks until it is so, with a limit
+  seconds = wait.seconds,         -- a limit, longer under the sanitizers
+  tagged = process.tagged,        -- tagged("asan"), tagged("cluster")
+  json = json,
+}
