@@ -266,11 +266,14 @@ static void execution_begin_now(void *arg)
         ex->ops->start(ex);
 }
 
-void execution_begin(struct execution *ex)
+void execution_plan(struct execution *ex)
 {
     execution_set_status(ex, EXECUTION_PLANNED);
-    if (!ex->queued)
-        ex->begin = loop_defer(ex->set->options.loop, execution_begin_now, ex);
+}
+
+void execution_begin(struct execution *ex)
+{
+    ex->begin = loop_defer(ex->set->options.loop, execution_begin_now, ex);
 }
 
 bool execution_visible(const struct execution *ex, const struct user *user)

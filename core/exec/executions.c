@@ -157,15 +157,11 @@ struct execution *executions_start(struct executions *set, struct start_request 
     TAILQ_INSERT_HEAD(&set->all, ex, link);
     set->kept++;
     map_put(set->by_id, id, ex);
-    if (set->active < set->options.max_running) {
-        ex->active = true;
-        set->active++;
-    } else {
-        ex->queued = true;
-        TAILQ_INSERT_TAIL(&set->queued, ex, queue);
-        set->waiting++;
-    }
-    execution_begin(ex);
+    ex->queued = true;
+    TAILQ_INSERT_TAIL(&set->queued, ex, queue);
+    set->waiting++;
+    execution_plan(ex);
+    executions_start_queued(set);
     return ex;
 }
 

@@ -41,6 +41,20 @@ int gate_allows(const struct execution *ex, const char *action, const char *reso
     return gate_refuse(action, resource, str_or(ns, "(cluster-wide)"), err);
 }
 
+int gate_scope(const struct execution *ex, const struct kube_kind *kind, const char *ns, struct err *err)
+{
+    const struct start_request *r = execution_request(ex);
+    if (r->allow_cluster_wide)
+        return 0;
+    if (!kind->namespaced)
+        return err_code(err, ERR_FORBIDDEN, "%s is cluster-scoped: that needs allowClusterWide", kind->kind);
+    if (!str_eq(ns, r->namespace_))
+        return err_code(err, ERR_FORBIDDEN,
+                        "namespace %s is not the request's (%s): that needs allowClusterWide", ns,
+                        r->namespace_);
+    return 0;
+}
+
 /* Whoever may only update must not create, and the other way round. An apply patch with a uid is
  * refused by the API server where no object with that uid is there, so it cannot create. */
 static int gate_check_apply(const struct execution *ex, const struct gate_request *r, struct err *err)
@@ -54,23 +68,25 @@ static int gate_check_apply(const struct execution *ex, const struct gate_reques
     return 0;
 }
 
+static bool gate_writes(const struct gate_request *r)
+{
+    return r->verb != GATE_GET && r->verb != GATE_LIST;
+}
+
 static int gate_check(const struct execution *ex, const struct gate_request *r, struct err *err)
 {
     static const char *const actions[] = {
         [GATE_GET] = "get",       [GATE_LIST] = "list",     [GATE_CREATE] = "create",
         [GATE_UPDATE] = "update", [GATE_DELETE] = "delete",
     };
+    if (gate_writes(r) && gate_scope(ex, r->kind, str_or(r->ns, ""), err))
+        return -1;
     if (r->verb == GATE_APPLY)
         return gate_check_apply(ex, r, err);
     const char *action = actions[r->verb];
     if (r->verb == GATE_UPDATE && str_eq(r->subresource, "scale"))
         action = "scale";
     return gate_allows(ex, action, r->resource, r->ns, err);
-}
-
-static bool gate_writes(const struct gate_request *r)
-{
-    return r->verb != GATE_GET && r->verb != GATE_LIST;
 }
 
 static const char *gate_method(const struct gate_request *r)

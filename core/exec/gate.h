@@ -22,6 +22,11 @@ int gate_authorize(const struct start_request *request, const struct user *user,
 int gate_allows(const struct execution *execution, const char *action, const char *resource, const char *ns,
                 struct err *err);
 
+/* Where the request may write: its own namespace, elsewhere and to cluster-scoped kinds only with
+ * allowClusterWide. -1 with err. */
+int gate_scope(const struct execution *execution, const struct kube_kind *kind, const char *ns,
+               struct err *err);
+
 enum gate_verb { GATE_GET, GATE_LIST, GATE_CREATE, GATE_UPDATE, GATE_APPLY, GATE_DELETE };
 
 struct gate_request {

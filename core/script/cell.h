@@ -10,6 +10,7 @@
 #include "base/err.h"
 
 #include <lua.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,15 +21,22 @@ struct cell_task;
 struct cell_wait;
 
 struct cell_limits {
-    size_t memory;       /* bytes; 0: 64 MiB */
-    uint64_t cpu_us;     /* in all; 0: 30 s */
-    uint64_t slice_us;   /* 0: 5 ms */
-    uint64_t stuck_us;   /* longest run without a chance to yield; 0: 100 ms */
+    size_t memory;     /* bytes; 0: 64 MiB */
+    uint64_t cpu_us;   /* in all; 0: 30 s */
+    uint64_t slice_us; /* 0: 5 ms */
+    uint64_t stuck_us; /* longest run without a chance to yield; 0: 100 ms */
 };
 
 /* A state with the sandbox and the modules of `pack` (kept alive by the cell; NULL: none). NULL with err. */
-struct cell *cell_new(struct loop *loop, struct pack *pack, const struct cell_limits *limits, struct err *err);
-void cell_free(struct cell *cell); /* not from inside one of its C functions or `done`: it then happens right after */
+struct cell *cell_new(struct loop *loop, struct pack *pack, const struct cell_limits *limits,
+                      struct err *err);
+void cell_free(
+    struct cell *cell); /* not from inside one of its C functions or `done`: it then happens right after */
+
+size_t cell_memory(const struct cell *cell); /* bytes in use */
+
+/* From now on this much CPU, whatever was used: for what must still run after a script was ended. */
+void cell_allow(struct cell *cell, uint64_t cpu_us);
 
 struct pack *cell_pack(struct cell *cell);
 void cell_set_user(struct cell *cell, void *user); /* whoever made the cell; for its C functions */
@@ -40,10 +48,16 @@ void cell_set_print(struct cell *cell, void (*print)(void *user, const char *tex
 /* Starts a task: `setup` runs inside it, protected, pushes a function and its arguments and
  * returns how many arguments. The task runs from the next turn of the loop on. `done` is called
  * once, from the loop: without err the results are on L's stack (all of it); with err the text is
- * "file:line: message" and traceback the rest, both only for the call. */
+ * "file:line: message" and traceback the rest, both only for the call. If reading the results
+ * raises, done is called again, with that as err. */
 typedef int cell_setup_fn(lua_State *L, void *arg);
 typedef void cell_done_fn(void *arg, lua_State *L, const struct err *err, const char *traceback);
 struct cell_task *cell_start(struct cell *cell, cell_setup_fn *setup, cell_done_fn *done, void *arg);
+
+/* Runs fn(L, arg) here and now, in the cell's limits, where nothing can wait: a guardrail, a
+ * declaration (`stuck_us` is then all the time it has). Takes its results itself. -1 with err where it
+ * raised. */
+int cell_call(struct cell *cell, cell_setup_fn *fn, void *arg, struct err *err);
 
 /* Ends a task; its `done` is not called, what it waits for is stopped. */
 void cell_stop_task(struct cell_task **task);
@@ -61,5 +75,15 @@ struct cell_wait *cell_wait_new(lua_State *L, void (*stop)(void *arg), void *arg
 int cell_wait_yield(lua_State *L, struct cell_wait *wait);
 void cell_wake(struct cell_wait *wait, cell_push_fn *push, void *data);
 
-/* Raises {code, status, reason, message} as a table with a __tostring, for a failure of the API. */
-int cell_raise_api(lua_State *L, const char *code, int status, const char *reason, const char *message);
+/* Forgets a wait that was not begun after all, without its stop function. */
+void cell_wait_cancel(struct cell_wait *wait);
+
+/* Raises {code, status, reason, message, details} as a table with a __tostring, for a failure of the
+ * API. `body` may be the answer's JSON (a Status; its `details` are taken) or NULL. The error of a task
+ * that such a value ended is its message alone, without a position. */
+int cell_raise_api(lua_State *L, const char *code, int status, const char *reason, const char *message,
+                   const char *body, size_t body_len);
+
+/* Was a task of it ended by a limit (CPU, memory, a callback that cannot be interrupted)? Then nothing
+ * more is started in it. */
+bool cell_killed(const struct cell *cell);

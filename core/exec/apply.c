@@ -1,0 +1,362 @@
+/* apply.c: a manifest as an execution: parse all, route, judge, then one document after the other
+ * through its handler in the execution's own cell. */
+#include "base/clock.h"
+#include "base/json-write.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "exec/bundle.h"
+#include "exec/ctx.h"
+#include "exec/request.h"
+#include "exec/run.h"
+#include "kube/cluster.h"
+#include "loop/loop.h"
+#include "script/bridge.h"
+#include "script/cell.h"
+#include "script/pack.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { APPLY_INLINE_BYTES = 256 * 1024 }; /* a longer text is parsed on the pool */
+
+/* What the pool works on; outlives the apply that forgot it. */
+struct apply_parse {
+    struct apply *apply;
+    const char *text;
+    size_t len;
+    struct execution *execution; /* kept: it owns the text */
+    struct bundle bundle;
+    struct err err;
+    int rc;
+};
+
+struct apply {
+    struct execution *execution;
+    struct bundle bundle;
+    struct job *parsing;
+    struct apply_parse *parse;
+    struct cluster *cluster;
+    struct kube_call *discovering;
+    bool asked_anew;
+    struct cell *cell;
+    struct ctx *ctx;
+    struct cell_task *task;
+    size_t next; /* in bundle.order */
+    bool ended;
+};
+
+static void apply_next(struct apply *a);
+
+/* ---- the end ---- */
+
+static const char *apply_first_reason(const struct apply *a)
+{
+    for (size_t i = 0; i < a->bundle.count; i++)
+        if (!str_empty(a->bundle.documents[i].message))
+            return a->bundle.documents[i].message;
+    return "";
+}
+
+static void apply_finish(struct apply *a, const char *error)
+{
+    struct event_document *rows = mem_new((a->bundle.count + 1) * sizeof(*rows));
+    bool failed = !str_empty(error);
+    for (size_t i = 0; i < a->bundle.count; i++) {
+        const struct document *d = &a->bundle.documents[i];
+        rows[i] = (struct event_document){
+            .index = d->index,
+            .line = d->line,
+            .ref = d->ref ? d->ref : "",
+            .namespace_ = d->ns,
+            .outcome = d->outcome ? d->outcome : "not-started",
+            .message = d->message,
+        };
+        failed = failed || str_eq(rows[i].outcome, "failed") || str_eq(rows[i].outcome, "in-doubt");
+    }
+    a->ended = true;
+    execution_finish(a->execution, &(struct execution_end){
+                                       .exit_code = failed ? 1 : 0,
+                                       .error = failed ? str_or(error, apply_first_reason(a)) : "",
+                                       .changed = a->ctx ? *ctx_counts(a->ctx) : (struct event_counts){0},
+                                       .documents = rows,
+                                       .document_count = a->bundle.count,
+                                       .has_documents = true,
+                                   });
+    free(rows);
+}
+
+/* Says why on stderr, and ends. */
+static void apply_fail(struct apply *a, const char *reason)
+{
+    execution_line(a->execution, STREAM_STDERR, reason);
+    apply_finish(a, reason);
+}
+
+/* ---- one document ---- */
+
+static void apply_decide(struct document *d, const char *outcome, const char *message)
+{
+    d->outcome = outcome;
+    free(d->message);
+    d->message = mem_str(message);
+}
+
+static void apply_document_failed(struct apply *a, struct document *d, const char *reason)
+{
+    apply_decide(d, "failed", reason);
+    char *line = mem_printf("%s failed: %s", d->ref, reason);
+    execution_line(a->execution, STREAM_STDERR, line);
+    free(line);
+}
+
+static const char *apply_outcome_word(const char *outcome)
+{
+    static const char *const words[] = {"created", "configured", "unchanged", "deleted"};
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (str_eq(outcome, words[i]))
+            return words[i];
+    return NULL;
+}
+
+static void apply_document_done(struct apply *a, struct document *d, const char *outcome)
+{
+    const char *word = apply_outcome_word(outcome);
+    if (!word) {
+        char *reason = mem_printf("its apply gave the outcome \"%s\", which is none of created, configured, "
+                                  "unchanged, deleted",
+                                  str_or(outcome, ""));
+        apply_document_failed(a, d, reason);
+        free(reason);
+        return;
+    }
+    apply_decide(d, word, "");
+    ctx_count(a->ctx, word);
+    char *line = !execution_request(a->execution)->dry_run ? mem_printf("%s %s", d->ref, word)
+                 : str_eq(word, "unchanged")
+                     ? mem_printf("%s validated (dry-run, no changes persisted): unchanged", d->ref)
+                     : mem_printf("%s validated (dry-run, no changes persisted): would be %s", d->ref, word);
+    execution_line(a->execution, STREAM_STDOUT, line);
+    free(line);
+}
+
+/* Inside the task: lib.apply's document(ctx, obj, namespace, resource). */
+static int apply_setup(lua_State *L, void *arg)
+{
+    struct apply *a = arg;
+    const struct document *d = a->bundle.order[a->next];
+    pack_push_module(L, "lib.apply");
+    lua_getfield(L, -1, "document");
+    lua_remove(L, -2);
+    ctx_push(L);
+    bridge_push(L, d->json, d->json_len);
+    lua_pushstring(L, d->ns);
+    if (d->resource)
+        pack_push_resource(L, d->resource);
+    else
+        lua_pushnil(L);
+    return 4;
+}
+
+/* The name that the server chose for a generateName. */
+static void apply_rename(struct document *d, const char *ref)
+{
+    if (str_empty(ref))
+        return;
+    free(d->ref);
+    d->ref = mem_str(ref);
+}
+
+static void apply_traceback(struct apply *a, const char *traceback)
+{
+    if (!str_empty(traceback))
+        execution_line(a->execution, STREAM_STDERR, traceback);
+}
+
+static void apply_task_done(void *arg, lua_State *L, const struct err *err, const char *traceback)
+{
+    struct apply *a = arg;
+    struct document *d = a->bundle.order[a->next++];
+    a->task = NULL;
+    if (!err) {
+        apply_rename(d, lua_tostring(L, 2));
+        apply_document_done(a, d, lua_tostring(L, 1));
+    } else {
+        apply_document_failed(a, d, err->text);
+        apply_traceback(a, traceback);
+        if (cell_killed(a->cell)) {
+            /* A script that had to be stopped ends its execution: its state is not to be trusted. */
+            apply_finish(a, err->text);
+            return;
+        }
+    }
+    apply_next(a);
+}
+
+static void apply_next(struct apply *a)
+{
+    if (a->ended)
+        return;
+    if (a->next == a->bundle.count) {
+        apply_finish(a, "");
+        return;
+    }
+    execution_phase(a->execution, "Applying resources…", a->bundle.order[a->next]->ref, a->next + 1,
+                    a->bundle.count);
+    a->task = cell_start(a->cell, apply_setup, apply_task_done, a);
+}
+
+/* ---- before the first document ---- */
+
+static void apply_judged(struct apply *a)
+{
+    struct err err;
+    if (bundle_judge(&a->bundle, a->execution, a->cluster)) {
+        for (size_t i = 0; i < a->bundle.count; i++)
+            if (str_eq(a->bundle.documents[i].outcome, "failed")) {
+                struct document *d = &a->bundle.documents[i];
+                char *reason = mem_str(d->message);
+                apply_document_failed(a, d, reason);
+                free(reason);
+            }
+        apply_finish(a, "");
+        return;
+    }
+    bundle_order(&a->bundle);
+    a->cell = cell_new(execution_options(a->execution)->loop, execution_pack(a->execution), NULL, &err);
+    if (!a->cell) {
+        apply_fail(a, err.text);
+        return;
+    }
+    a->ctx = ctx_new(a->cell, a->execution, a->cluster);
+    execution_set_running(a->execution);
+    apply_next(a);
+}
+
+static void apply_discovered(void *arg, const struct err *err)
+{
+    struct apply *a = arg;
+    bool unknown;
+    a->discovering = NULL;
+    if (err) {
+        apply_fail(a, err->text);
+        return;
+    }
+    bundle_route(&a->bundle, a->cluster, execution_pack(a->execution), &unknown);
+    if (unknown && !a->asked_anew) {
+        a->asked_anew = true;
+        a->discovering = cluster_discover(a->cluster, true, apply_discovered, a);
+        return;
+    }
+    apply_judged(a);
+}
+
+static void apply_parsed(struct apply *a, int rc, const struct err *why)
+{
+    struct err err;
+    if (rc) {
+        bundle_free(&a->bundle);
+        apply_fail(a, why->text);
+        return;
+    }
+    a->cluster = clusters_get(execution_options(a->execution)->clusters,
+                              execution_request(a->execution)->context, &err);
+    if (!a->cluster) {
+        apply_fail(a, err.text);
+        return;
+    }
+    a->discovering = cluster_discover(a->cluster, false, apply_discovered, a);
+}
+
+static void apply_parse_work(void *arg)
+{
+    struct apply_parse *p = arg;
+    p->rc = bundle_parse(&p->bundle, p->text, p->len, &p->err);
+}
+
+static void apply_parse_free(void *arg)
+{
+    struct apply_parse *p = arg;
+    bundle_free(&p->bundle);
+    execution_drop(p->execution);
+    free(p);
+}
+
+static void apply_parse_done(void *arg)
+{
+    struct apply_parse *p = arg;
+    struct apply *a = p->apply;
+    a->parsing = NULL;
+    a->parse = NULL;
+    a->bundle = p->bundle;
+    p->bundle = (struct bundle){0};
+    apply_parsed(a, p->rc, &p->err);
+    apply_parse_free(p);
+}
+
+static void apply_start(struct execution *ex)
+{
+    const struct start_request *r = execution_request(ex);
+    struct apply *a = mem_new(sizeof(*a));
+    a->execution = ex;
+    execution_set_run(ex, a);
+    execution_phase(ex, "Validating manifest…", "", 0, 0);
+    if (r->yaml_len <= APPLY_INLINE_BYTES) {
+        struct err err;
+        int rc = bundle_parse(&a->bundle, r->yaml, r->yaml_len, &err);
+        apply_parsed(a, rc, &err);
+        return;
+    }
+    a->parse = mem_new(sizeof(*a->parse));
+    *a->parse = (struct apply_parse){
+        .apply = a, .text = r->yaml, .len = r->yaml_len, .execution = execution_keep(ex)};
+    a->parsing = loop_job(execution_options(ex)->loop, apply_parse_work, apply_parse_done, a->parse);
+}
+
+/* ---- cancel and free ---- */
+
+static void apply_stop(struct apply *a)
+{
+    kube_cancel(&a->discovering);
+    if (a->parsing)
+        job_forget(&a->parsing, apply_parse_free);
+    a->parse = NULL;
+    if (a->cell)
+        cell_free(a->cell);
+    a->cell = NULL;
+    a->task = NULL;
+}
+
+/* A write that was sent and has no answer is in doubt; what was not reached is not started. */
+static void apply_cancel(void *run, bool now)
+{
+    struct apply *a = run;
+    (void)now;
+    if (a->ended)
+        return;
+    if (a->task && a->next < a->bundle.count) {
+        struct document *d = a->bundle.order[a->next];
+        bool doubt = ctx_writing(a->ctx);
+        apply_decide(d, doubt ? "in-doubt" : "not-started",
+                     doubt ? "the request was sent and its answer was not waited for" : "");
+        if (doubt) {
+            char *line =
+                mem_printf("%s in doubt: the request was sent and its answer was not waited for", d->ref);
+            execution_line(a->execution, STREAM_STDERR, line);
+            free(line);
+        }
+    }
+    apply_stop(a);
+    apply_finish(a, "");
+}
+
+static void apply_free(void *run)
+{
+    struct apply *a = run;
+    apply_stop(a);
+    ctx_free(a->ctx);
+    bundle_free(&a->bundle);
+    free(a);
+}
+
+const struct run_ops apply_run = {.start = apply_start, .cancel = apply_cancel, .free = apply_free};

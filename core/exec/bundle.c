@@ -1,0 +1,290 @@
+#include "exec/bundle.h"
+
+#include "base/err.h"
+#include "base/json-span.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "exec/gate.h"
+#include "exec/request.h"
+#include "exec/run.h"
+#include "io/yaml.h"
+#include "script/pack.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BUNDLE_DOCUMENTS_MAX = 20000 };
+
+static char *bundle_ref(const char *api_version, const char *kind, const char *name)
+{
+    const char *slash = strchr(api_version, '/');
+    char *ref = slash ? mem_printf("%s.%.*s/%s", kind, (int)(slash - api_version), api_version, name)
+                      : mem_printf("%s/%s", kind, name);
+    for (char *p = ref; *p && p < ref + strlen(kind); p++)
+        *p = (char)tolower((unsigned char)*p);
+    return ref;
+}
+
+static char *bundle_text(struct json_span value)
+{
+    char *text = json_span_text(value);
+    return text ? text : mem_str("");
+}
+
+/* The fields that C needs of one object, and that it has what every object needs. */
+static int bundle_identify(struct document *d, struct err *err)
+{
+    struct json_span whole = {d->json, d->json_len};
+    d->api_version = bundle_text(json_span_member(whole, "apiVersion"));
+    d->kind = bundle_text(json_span_member(whole, "kind"));
+    d->ns = bundle_text(json_span_path(whole, "metadata", "namespace", NULL));
+    d->name = bundle_text(json_span_path(whole, "metadata", "name", NULL));
+    if (str_empty(d->api_version))
+        return err_code(err, ERR_BAD_REQUEST, "%zu:1: document %zu has no apiVersion", d->line, d->index + 1);
+    if (str_empty(d->kind))
+        return err_code(err, ERR_BAD_REQUEST, "%zu:1: document %zu has no kind", d->line, d->index + 1);
+    char *generate = bundle_text(json_span_path(whole, "metadata", "generateName", NULL));
+    bool named = !str_empty(d->name) || !str_empty(generate);
+    char *shown = str_empty(d->name) ? mem_printf("%s…", generate) : mem_str(d->name);
+    d->ref = bundle_ref(d->api_version, d->kind, shown);
+    free(shown);
+    free(generate);
+    if (!named)
+        return err_code(err, ERR_BAD_REQUEST, "%zu:1: document %zu (%s) has no metadata.name", d->line,
+                        d->index + 1, d->kind);
+    return 0;
+}
+
+static int bundle_add(struct bundle *b, const char *json, size_t len, size_t line, struct err *err)
+{
+    if (b->count == BUNDLE_DOCUMENTS_MAX)
+        return err_code(err, ERR_TOO_LARGE, "the manifest has more than %d documents", BUNDLE_DOCUMENTS_MAX);
+    if ((b->count & (b->count - 1)) == 0)
+        b->documents = mem_grow(b->documents, (b->count ? b->count * 2 : 1) * sizeof(*b->documents));
+    struct document *d = &b->documents[b->count];
+    *d = (struct document){.index = b->count, .line = line, .json_len = len, .message = mem_str("")};
+    b->count++;
+    d->json = malloc(len + 1);
+    if (!d->json)
+        return err_no_memory(err);
+    memcpy(d->json, json, len);
+    d->json[len] = '\0';
+    return 0;
+}
+
+/* `kind: List` gives its items, lists inside lists too. */
+static int bundle_unfold(struct bundle *b, struct json_span object, size_t line, int depth, struct err *err)
+{
+    char *kind = bundle_text(json_span_member(object, "kind"));
+    char *version = bundle_text(json_span_member(object, "apiVersion"));
+    bool list = str_eq(kind, "List") && str_eq(version, "v1");
+    free(kind);
+    free(version);
+    if (!list) {
+        if (bundle_add(b, object.at, object.len, line, err))
+            return -1;
+        return bundle_identify(&b->documents[b->count - 1], err);
+    }
+    struct json_span items = json_span_member(object, "items"), item;
+    if (!items.at || *items.at != '[' || depth > 8)
+        return err_code(err, ERR_BAD_REQUEST, "%zu:1: the List has no list of items", line);
+    const char *at = NULL;
+    for (size_t i = 0; json_span_next(items, &at, NULL, &item); i++) {
+        if (*item.at != '{')
+            return err_code(err, ERR_BAD_REQUEST, "%zu:1: items[%zu] of the List is no object", line, i);
+        if (bundle_unfold(b, item, line, depth + 1, err))
+            return -1;
+    }
+    return 0;
+}
+
+int bundle_parse(struct bundle *b, const char *text, size_t len, struct err *err)
+{
+    struct yaml_documents parsed;
+    int rc = yaml_parse(text, len, &parsed, err);
+    for (size_t i = 0; rc == 0 && i < parsed.count; i++) {
+        struct yaml_document *d = &parsed.items[i];
+        rc = bundle_unfold(b, (struct json_span){d->json, d->json_len}, d->line, 0, err);
+    }
+    if (rc == 0 && b->count == 0)
+        rc = err_code(err, ERR_BAD_REQUEST, "the manifest is empty");
+    yaml_documents_free(&parsed);
+    return rc;
+}
+
+void bundle_free(struct bundle *b)
+{
+    for (size_t i = 0; i < b->count; i++) {
+        struct document *d = &b->documents[i];
+        free(d->json);
+        free(d->api_version);
+        free(d->kind);
+        free(d->ns);
+        free(d->name);
+        free(d->ref);
+        free(d->message);
+        free(d->resource_name);
+        free((char *)d->served.group);
+        free((char *)d->served.version);
+        free((char *)d->served.plural);
+    }
+    free(b->documents);
+    free(b->order);
+    *b = (struct bundle){0};
+}
+
+static void bundle_fail(struct document *d, char *message)
+{
+    free(d->message);
+    d->message = message;
+}
+
+/* Discovery's strings live only for a turn of the loop. */
+static void bundle_keep_kind(struct document *d, const struct kube_kind *kind)
+{
+    d->served = (struct kube_kind){
+        .group = mem_str(kind->group),
+        .version = mem_str(kind->version),
+        .plural = mem_str(kind->plural),
+        .kind = d->kind,
+        .api_version = d->api_version,
+        .namespaced = kind->namespaced,
+        .verbs = kind->verbs,
+    };
+}
+
+void bundle_route(struct bundle *b, struct cluster *cluster, const struct pack *pack, bool *unknown)
+{
+    *unknown = false;
+    for (size_t i = 0; i < b->count; i++) {
+        struct document *d = &b->documents[i];
+        if (d->served.plural)
+            continue;
+        const struct kube_kind *kind = cluster_kind(cluster, d->api_version, d->kind);
+        if (!kind) {
+            *unknown = true;
+            bundle_fail(d,
+                        mem_printf("no matches for kind \"%s\" in version \"%s\"", d->kind, d->api_version));
+            continue;
+        }
+        bundle_fail(d, mem_str(""));
+        bundle_keep_kind(d, kind);
+        d->resource = pack ? pack_resource_of(pack, kind->group, kind->kind) : NULL;
+        d->resource_name = mem_str(d->resource ? d->resource->name : kind->plural);
+        if (!kind->namespaced) {
+            free(d->ns);
+            d->ns = mem_str("");
+        }
+    }
+}
+
+/* Is the document what the request's `resource` names: by registered name or alias, else as the
+ * cluster names it? */
+static bool bundle_is_resource(const struct document *d, const char *wanted, struct cluster *cluster,
+                               const struct pack *pack)
+{
+    const struct pack_resource *registered = pack ? pack_resource(pack, wanted) : NULL;
+    if (registered)
+        return d->resource == registered;
+    const struct kube_kind *kind = cluster_resource(cluster, wanted);
+    return kind && str_eq(kind->kind, d->kind) && str_eq(kind->group, d->served.group);
+}
+
+static int bundle_judge_one(struct document *d, struct execution *ex, struct cluster *cluster,
+                            struct err *err)
+{
+    const struct start_request *r = execution_request(ex);
+    if (!d->served.plural)
+        return err_code(err, ERR_BAD_REQUEST, "%s", d->message);
+    if (!str_empty(r->resource) && !bundle_is_resource(d, r->resource, cluster, execution_pack(ex)))
+        return err_code(err, ERR_BAD_REQUEST,
+                        "the request is for %s, and this document is a %s; leave resource empty to apply a "
+                        "bundle",
+                        r->resource, d->kind);
+    if (d->served.namespaced && str_empty(d->ns)) {
+        free(d->ns);
+        d->ns = mem_str(str_or(r->namespace_, cluster_namespace(cluster)));
+    }
+    if (gate_scope(ex, &d->served, d->ns, err))
+        return -1;
+    if (gate_allows(ex, "create", d->resource_name, d->ns, NULL) == 0)
+        return 0;
+    return gate_allows(ex, "update", d->resource_name, d->ns, err);
+}
+
+size_t bundle_judge(struct bundle *b, struct execution *ex, struct cluster *cluster)
+{
+    size_t failed = 0;
+    struct err err;
+    for (size_t i = 0; i < b->count; i++) {
+        struct document *d = &b->documents[i];
+        if (bundle_judge_one(d, ex, cluster, &err) == 0)
+            continue;
+        bundle_fail(d, mem_str(err.text));
+        d->outcome = "failed";
+        failed++;
+    }
+    return failed;
+}
+
+enum { STAGE_REST = 90, STAGE_WEBHOOKS = 100 };
+
+static const struct {
+    const char *group, *kind;
+    int stage;
+} stages[] = {
+    {"", "Namespace", 10},
+    {"apiextensions.k8s.io", "CustomResourceDefinition", 20},
+    {"", "ServiceAccount", 30},
+    {"rbac.authorization.k8s.io", "ClusterRole", 40},
+    {"rbac.authorization.k8s.io", "Role", 40},
+    {"rbac.authorization.k8s.io", "ClusterRoleBinding", 45},
+    {"rbac.authorization.k8s.io", "RoleBinding", 45},
+    {"", "ResourceQuota", 50},
+    {"", "LimitRange", 50},
+    {"", "Secret", 50},
+    {"", "ConfigMap", 50},
+    {"scheduling.k8s.io", "PriorityClass", 50},
+    {"storage.k8s.io", "StorageClass", 60},
+    {"", "PersistentVolume", 60},
+    {"", "PersistentVolumeClaim", 65},
+    {"", "Service", 70},
+    {"apps", "DaemonSet", 80},
+    {"apps", "Deployment", 80},
+    {"apps", "StatefulSet", 80},
+    {"apps", "ReplicaSet", 80},
+    {"batch", "Job", 80},
+    {"batch", "CronJob", 80},
+    {"", "Pod", 80},
+    {"admissionregistration.k8s.io", "ValidatingWebhookConfiguration", STAGE_WEBHOOKS},
+    {"admissionregistration.k8s.io", "MutatingWebhookConfiguration", STAGE_WEBHOOKS},
+};
+
+static int bundle_stage(const struct document *d)
+{
+    if (d->resource && d->resource->stage)
+        return d->resource->stage;
+    for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++)
+        if (str_eq(stages[i].group, d->served.group) && str_eq(stages[i].kind, d->kind))
+            return stages[i].stage;
+    return STAGE_REST;
+}
+
+static int bundle_compare(const void *a, const void *b)
+{
+    const struct document *x = *(struct document *const *)a, *y = *(struct document *const *)b;
+    if (x->stage != y->stage)
+        return x->stage < y->stage ? -1 : 1;
+    return x->index < y->index ? -1 : 1;
+}
+
+void bundle_order(struct bundle *b)
+{
+    b->order = mem_new((b->count + 1) * sizeof(*b->order));
+    for (size_t i = 0; i < b->count; i++) {
+        b->order[i] = &b->documents[i];
+        b->documents[i].stage = bundle_stage(&b->documents[i]);
+    }
+    qsort(b->order, b->count, sizeof(*b->order), bundle_compare);
+}

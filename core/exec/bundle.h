@@ -1,0 +1,53 @@
+/* bundle.h: the documents of one manifest: parsed, unfolded, routed, put in order.
+ *
+ * A document is its JSON bytes and the few fields that C must know; Lua decodes one at a time. A
+ * bundle owns its documents. bundle_parse() is a pure function of bytes: any thread. */
+#pragma once
+
+#include "kube/cluster.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct err;
+struct execution;
+struct pack;
+struct pack_resource;
+
+struct document {
+    size_t index, line; /* line in the text, from 1 */
+    char *json;
+    size_t json_len;
+    char *api_version, *kind, *ns, *name; /* ns and name "" where there is none */
+    char *ref;                            /* deployment.apps/api */
+    /* After routing: the kind as the cluster serves it (strings of its own), its registered name
+     * for rbac, and its handler, NULL for the generic one. */
+    struct kube_kind served;
+    char *resource_name;
+    const struct pack_resource *resource;
+    int stage;
+    const char *outcome; /* NULL until it is decided */
+    char *message;       /* why it failed; "" */
+};
+
+struct bundle {
+    struct document *documents;
+    size_t count;
+    struct document **order; /* in the order of sending, after bundle_order() */
+};
+
+/* 0, or -1 with "LINE:COLUMN: sentence". bundle_free() in both cases. */
+int bundle_parse(struct bundle *bundle, const char *text, size_t len, struct err *err);
+void bundle_free(struct bundle *bundle);
+
+/* Finds each document's kind among what the cluster serves. *unknown tells that one was not found
+ * (its message is then set), so that discovery may be asked anew. */
+void bundle_route(struct bundle *bundle, struct cluster *cluster, const struct pack *pack, bool *unknown);
+
+/* Namespace, permission, and that each is what the request's `resource` says. Failures are put into
+ * the documents' messages; returns how many. */
+size_t bundle_judge(struct bundle *bundle, struct execution *execution, struct cluster *cluster);
+
+/* Sorts by stage: namespaces, CRDs, accounts, RBAC, config, storage, services, workloads, the rest,
+ * webhooks; the order of the file within one. */
+void bundle_order(struct bundle *bundle);

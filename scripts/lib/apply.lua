@@ -1,0 +1,82 @@
+-- lib/apply.lua: how an object is applied where its resource file says nothing else.
+local object = require "lib.object"
+local ownership = require "lib.ownership"
+
+local M = {}
+
+-- What the manifest carries but must not be sent. Says so.
+local function drop_server_fields(ctx, obj)
+  local dropped = {}
+  if obj.status ~= nil then
+    dropped[#dropped + 1] = "status"
+    obj.status = nil
+  end
+  if obj.metadata.managedFields ~= nil then
+    dropped[#dropped + 1] = "metadata.managedFields"
+    obj.metadata.managedFields = nil
+  end
+  if #dropped > 0 then
+    ctx:line("%s: %s of the manifest is not sent, it belongs to the server", object.text(obj),
+      table.concat(dropped, " and "))
+  end
+end
+
+-- Sends the patch. A dry-run that only conflicts with managers whose fields would become ours is sent
+-- again with force, and what they alone own is taken out of the answer.
+local function send(ctx, obj, live)
+  local force = ctx.request.force
+  local answer, err = ctx:try(function()
+    local result, status = ctx:send_apply(obj, force)
+    return { object = result, created = status == 201 }
+  end)
+  if answer then
+    if ctx.dry_run and live then ownership.preview(ctx, live, answer.object) end
+    return answer
+  end
+  if ctx.dry_run and live and ownership.only_ours(ctx, err) then
+    local result = ctx:send_apply(obj, true)
+    ownership.preview(ctx, live, result)
+    return { object = result }
+  end
+  error(err, 0)
+end
+
+-- Applies one object. Returns it as the server has it now, and "created", "configured" or "unchanged".
+function M.object(ctx, obj)
+  if not obj.metadata.name then
+    local created = ctx:create(obj)
+    return created, "created", object.text(created)
+  end
+  local live = ctx:get(obj)
+  if live and not ctx.dry_run then live = ownership.take(ctx, live) end
+  if live and not ctx:may("create", obj) then
+    obj.metadata.uid = live.metadata.uid
+  elseif not live and not ctx:may("update", obj) then
+    return ctx:create(obj), "created"
+  end
+  local answer = send(ctx, obj, live)
+  if answer.created then return answer.object, "created" end
+  local same = live and object.equal(object.comparable(live), object.comparable(answer.object))
+  return answer.object, same and "unchanged" or "configured"
+end
+
+-- What the host calls for each document: the manifest's object, its namespace ("" for cluster-scoped),
+-- and its resource file's declaration or nil. Returns the outcome, and the name where the server chose it.
+function M.document(ctx, obj, namespace, resource)
+  if type(obj.metadata) ~= "table" then obj.metadata = {} end
+  obj.metadata.namespace = namespace ~= "" and namespace or nil
+  drop_server_fields(ctx, obj)
+  if resource and resource.defaults then obj = resource.defaults(obj) or obj end
+  if resource and resource.validate then
+    local problem = resource.validate(obj)
+    if problem then ctx:fail("%s", problem) end
+  end
+  local apply = resource and resource.apply or M.object
+  local result, outcome, text = apply(ctx, obj)
+  if type(result) ~= "table" or type(outcome) ~= "string" then
+    error("apply must return an object and its outcome, as ctx:apply does", 0)
+  end
+  return outcome, text
+end
+
+return M

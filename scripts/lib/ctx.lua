@@ -1,0 +1,115 @@
+-- lib/ctx.lua: the methods of `ctx`, made of the host's primitives (`core`).
+-- Returns a function of the primitives and the fields (request, user, dry_run) that gives the object.
+local apply = require "lib.apply"
+local object = require "lib.object"
+
+local PATCH_TYPES = {
+  merge = "application/merge-patch+json",
+  json = "application/json-patch+json",
+  strategic = "application/strategic-merge-patch+json",
+}
+
+-- "%d of %d", 1, 2 → text; a lone text is taken as it is.
+local function text(format, ...)
+  if select("#", ...) == 0 then return tostring(format) end
+  return format:format(...)
+end
+
+return function(core, fields)
+  local ctx = fields
+
+  -- Says what happens now: { detail = text, progress = n, total = n }.
+  function ctx:phase(name, options)
+    options = options or {}
+    core.phase(name, options.detail, options.progress, options.total)
+  end
+
+  -- A line on stdout.
+  function ctx:line(format, ...) core.line("stdout", text(format, ...)) end
+
+  -- A line on stderr.
+  function ctx:warn(format, ...) core.line("stderr", text(format, ...)) end
+
+  -- Ends this document or flow with a sentence.
+  function ctx:fail(format, ...) core.raise(text(format, ...)) end
+
+  -- Counts one object: "created", "configured", "unchanged" or "deleted".
+  function ctx:changed(outcome) core.changed(outcome) end
+
+  -- A line in the host's own log.
+  function ctx:log(format, ...) core.log(text(format, ...)) end
+
+  -- The time, RFC 3339 in UTC.
+  function ctx:now() return core.now() end
+
+  -- Waits for so many seconds.
+  function ctx:sleep(seconds) core.sleep(seconds) end
+
+  -- Has somebody asked to cancel?
+  function ctx:cancelled() return core.cancelled() end
+
+  -- May the user do `action` to such an object?
+  function ctx:may(action, target) return core.may(action, target) end
+
+  -- A copy of a value that shares nothing with it.
+  function ctx:copy(value) return object.copy(value) end
+
+  -- The reference of an object: apiVersion, kind, namespace, name and text ("deployment.apps/api").
+  function ctx:ref(obj) return object.ref(obj) end
+
+  -- The object, or nil where it is not there.
+  function ctx:get(target) return (core.request("get", target, nil, { missing_is_nil = true })) end
+
+  -- All objects of the target's kind and namespace; options.query is added to the request.
+  function ctx:list(target, options)
+    return (core.request("list", target, nil, { query = options and options.query })).items
+  end
+
+  -- POST. Returns the object as the server answers.
+  function ctx:create(obj) return (core.request("create", obj, obj)) end
+
+  -- PUT. Returns the object as the server answers.
+  function ctx:update(obj) return (core.request("update", obj, obj)) end
+
+  -- PATCH with type "merge" (the default), "json" or "strategic"; options.subresource too.
+  function ctx:patch(target, patch, options)
+    options = options or {}
+    local content_type = PATCH_TYPES[options.type or "merge"]
+    if not content_type then error(("no patch type %q"):format(tostring(options.type)), 2) end
+    return (core.request("update", target, patch, {
+      content_type = content_type,
+      subresource = options.subresource,
+    }))
+  end
+
+  -- DELETE; options.propagation is "Foreground", "Background" or "Orphan".
+  function ctx:delete(target, options)
+    local body
+    if options and options.propagation then
+      body = { apiVersion = "v1", kind = "DeleteOptions", propagationPolicy = options.propagation }
+    end
+    return (core.request("delete", target, body))
+  end
+
+  -- One server-side apply patch, as it is: object, HTTP status. `force` takes conflicting fields.
+  function ctx:send_apply(obj, force)
+    return core.request("apply", obj, obj, {
+      content_type = "application/apply-patch+yaml",
+      query = force and "force=true" or nil,
+    })
+  end
+
+  -- Applies an object with everything that belongs to it: ownership first, conflicts, comparison.
+  -- Returns the object and "created", "configured" or "unchanged".
+  function ctx:apply(obj) return apply.object(self, obj) end
+
+  -- fn's results, or nil and the error ({ code, status, reason, message }) where the API refused.
+  function ctx:try(fn)
+    local ok, result = pcall(fn)
+    if ok then return result end
+    if type(result) == "table" and result.code then return nil, result end
+    error(result, 0)
+  end
+
+  return ctx
+end

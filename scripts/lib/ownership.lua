@@ -1,0 +1,185 @@
+-- lib/ownership.lua: whose field is whose.
+-- Objects made by `kubectl apply` belong to its client-side manager. Before a server-side apply those
+-- fields become ours, as client-go's csaupgrade does, so that a line that the manifest drops goes away.
+local object = require "lib.object"
+
+local M = {}
+
+local MANAGER = "moonsail"
+local DEFAULT_TAKE_OVER = { "kubectl-client-side-apply", "before-first-apply" }
+local LAST_APPLIED = "f:kubectl.kubernetes.io/last-applied-configuration"
+
+local function take_over(ctx)
+  local names = {}
+  for _, name in ipairs(ctx.request.takeOver or DEFAULT_TAKE_OVER) do names[name] = true end
+  return names
+end
+
+local function is_taken(entry, names)
+  return names[entry.manager] and entry.operation == "Update" and not entry.subresource
+end
+
+local function is_ours(entry)
+  return entry.manager == MANAGER and entry.operation == "Apply" and not entry.subresource
+end
+
+-- Adds the field set b to a. FieldsV1 is nested maps, "." marks the field itself.
+local function union(a, b)
+  for key, below in next, b do
+    if type(a[key]) == "table" then union(a[key], below) else a[key] = object.copy(below) end
+  end
+  return a
+end
+
+-- Takes last-applied-configuration out of a field set; returns a set that holds it alone, or nil.
+local function split_last_applied(fields)
+  local annotations = fields["f:metadata"] and fields["f:metadata"]["f:annotations"]
+  if not annotations or not annotations[LAST_APPLIED] then return nil end
+  annotations[LAST_APPLIED] = nil
+  if next(annotations) == nil then fields["f:metadata"]["f:annotations"] = nil end
+  if next(fields["f:metadata"]) == nil then fields["f:metadata"] = nil end
+  return { ["f:metadata"] = { ["f:annotations"] = { [LAST_APPLIED] = {} } } }
+end
+
+-- The managedFields with everything of the named managers under ours; nil where they own nothing to take.
+local function upgraded(managed, names)
+  local kept, ours, taken, version = list {}, nil, {}, nil
+  for _, entry in ipairs(managed) do
+    if is_ours(entry) then
+      ours = object.copy(entry)
+    elseif is_taken(entry, names) then
+      local copy = object.copy(entry)
+      local last_applied = split_last_applied(copy.fieldsV1)
+      if next(copy.fieldsV1) ~= nil then
+        union(taken, copy.fieldsV1)
+        version = copy.apiVersion
+      end
+      if last_applied then
+        copy.fieldsV1 = last_applied
+        kept[#kept + 1] = copy
+      end
+    else
+      kept[#kept + 1] = entry
+    end
+  end
+  if not version then return nil end
+  ours = ours or { manager = MANAGER, operation = "Apply", apiVersion = version, fieldsType = "FieldsV1", fieldsV1 = {} }
+  union(ours.fieldsV1, taken)
+  kept[#kept + 1] = ours
+  return kept
+end
+
+local function names_of(live, names)
+  local found, seen = {}, {}
+  for _, entry in ipairs(live.metadata.managedFields or {}) do
+    if is_taken(entry, names) and not seen[entry.manager] then
+      seen[entry.manager] = true
+      found[#found + 1] = entry.manager
+    end
+  end
+  return table.concat(found, " and ")
+end
+
+-- Makes the fields of the managers to take over ours in the live object. Returns the live object as it
+-- is then. Somebody else may write meanwhile: a conflict is looked at anew, five times at most.
+function M.take(ctx, live)
+  local names = take_over(ctx)
+  for attempt = 1, 5 do
+    local managed = upgraded(live.metadata.managedFields or {}, names)
+    if not managed then return live end
+    local result, err = ctx:try(function()
+      return ctx:patch(live, list {
+        { op = "replace", path = "/metadata/managedFields", value = managed },
+        { op = "replace", path = "/metadata/resourceVersion", value = live.metadata.resourceVersion },
+      }, { type = "json" })
+    end)
+    if result then
+      ctx:line("%s: the fields of %s are now managed by %s", object.text(live), names_of(live, names), MANAGER)
+      return result
+    end
+    if err.status ~= 409 or attempt == 5 then error(err, 0) end
+    local again = ctx:get(live)
+    if not again then return nil end
+    live = again
+  end
+end
+
+-- Does the refused patch conflict with nobody but managers whose fields would become ours?
+function M.only_ours(ctx, err)
+  local causes = err.status == 409 and err.details and err.details.causes
+  if not causes then return false end
+  local names = take_over(ctx)
+  for _, cause in ipairs(causes) do
+    local manager = (cause.message or ""):match('^conflict with "([^"]*)"')
+    if cause.reason ~= "FieldManagerConflict" or not names[manager] then return false end
+  end
+  return #causes > 0
+end
+
+-- The item of a list that a key of a field set names: k:{"name":"x"}, v:"x" or i:0. Returns its place.
+local function item_place(items, key)
+  local kind, rest = key:match("^([kvi]):(.*)$")
+  if kind == "i" then return math.tointeger(tonumber(rest)) and tonumber(rest) + 1 end
+  local wanted = cjson.decode(kind == "v" and "[" .. rest .. "]" or rest)
+  for i, item in ipairs(items) do
+    if kind == "v" then
+      if item == wanted[1] then return i end
+    elseif type(item) == "table" then
+      local same = true
+      for k, v in next, wanted do same = same and item[k] == v end
+      if same then return i end
+    end
+  end
+end
+
+-- Takes out of `value` what `fields` names and no set of `others` does.
+local function remove_owned(value, fields, others)
+  local gone = {}
+  for key, below in next, fields do
+    local sets, leaf_owned = {}, false
+    for _, set in ipairs(others) do
+      if set[key] then
+        sets[#sets + 1] = set[key]
+        leaf_owned = true
+      end
+    end
+    local place = key:match("^f:(.*)$")
+    if not place and key ~= "." and is_list(value) then place = item_place(value, key) end
+    local inner = place and value[place]
+    if inner ~= nil and not leaf_owned then
+      gone[#gone + 1] = place
+    elseif type(inner) == "table" then
+      remove_owned(inner, below, sets)
+    end
+  end
+  if is_list(value) then
+    table.sort(gone, function(a, b) return a > b end)
+    for _, place in ipairs(gone) do table.remove(value, place) end
+  else
+    for _, place in ipairs(gone) do value[place] = nil end
+  end
+end
+
+-- A dry-run cannot move ownership first, so its answer still holds what only the managers to take over
+-- own and the manifest drops. Takes that out of the answer, and says that ownership would move.
+function M.preview(ctx, live, answer)
+  local names = take_over(ctx)
+  local taken, others = {}, {}
+  for _, entry in ipairs(live.metadata.managedFields or {}) do
+    if is_taken(entry, names) then
+      local copy = object.copy(entry.fieldsV1)
+      split_last_applied(copy)
+      union(taken, copy)
+    elseif not is_ours(entry) then
+      others[#others + 1] = entry.fieldsV1
+    end
+  end
+  if next(taken) == nil then return end
+  for _, entry in ipairs(answer.metadata.managedFields or {}) do
+    if is_ours(entry) then others[#others + 1] = entry.fieldsV1 end
+  end
+  remove_owned(answer, taken, others)
+  ctx:line("%s: ownership would move from %s to %s", object.text(live), names_of(live, names), MANAGER)
+end
+
+return M
