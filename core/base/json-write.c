@@ -28,44 +28,44 @@ static void json_close(struct json_writer *w, char c)
     w->comma = true;
 }
 
-void json_begin_object(struct json_writer *w)
+void jsonw_begin_object(struct json_writer *w)
 {
     json_open(w, '{');
 }
 
-void json_end_object(struct json_writer *w)
+void jsonw_end_object(struct json_writer *w)
 {
     json_close(w, '}');
 }
 
-void json_begin_array(struct json_writer *w)
+void jsonw_begin_array(struct json_writer *w)
 {
     json_open(w, '[');
 }
 
-void json_end_array(struct json_writer *w)
+void jsonw_end_array(struct json_writer *w)
 {
     json_close(w, ']');
 }
 
-void json_keyn(struct json_writer *w, const char *key, size_t n)
+void jsonw_keyn(struct json_writer *w, const char *key, size_t n)
 {
-    json_stringn(w, key, n);
+    jsonw_stringn(w, key, n);
     buf_putc(w->out, ':');
     w->comma = false;
 }
 
-void json_key(struct json_writer *w, const char *key)
+void jsonw_key(struct json_writer *w, const char *key)
 {
-    json_keyn(w, key, strlen(key));
+    jsonw_keyn(w, key, strlen(key));
 }
 
-void json_string(struct json_writer *w, const char *s)
+void jsonw_string(struct json_writer *w, const char *s)
 {
     if (s)
-        json_stringn(w, s, strlen(s));
+        jsonw_stringn(w, s, strlen(s));
     else
-        json_null(w);
+        jsonw_null(w);
 }
 
 /* Appends one character that cannot stand as it is; returns how many bytes it was. */
@@ -91,7 +91,7 @@ static size_t json_escape(struct buf *out, const char *s, size_t n)
     return 1;
 }
 
-void json_stringn(struct json_writer *w, const char *s, size_t n)
+void jsonw_stringn(struct json_writer *w, const char *s, size_t n)
 {
     json_value(w);
     buf_putc(w->out, '"');
@@ -109,13 +109,13 @@ void json_stringn(struct json_writer *w, const char *s, size_t n)
     buf_putc(w->out, '"');
 }
 
-void json_int(struct json_writer *w, int64_t v)
+void jsonw_int(struct json_writer *w, int64_t v)
 {
     json_value(w);
     buf_printf(w->out, "%" PRId64, v);
 }
 
-void json_uint(struct json_writer *w, uint64_t v)
+void jsonw_uint(struct json_writer *w, uint64_t v)
 {
     json_value(w);
     buf_printf(w->out, "%" PRIu64, v);
@@ -123,7 +123,7 @@ void json_uint(struct json_writer *w, uint64_t v)
 
 /* Go's encoding/json: the shortest digits that read back the same; plain notation for
  * 1e-6 <= |v| < 1e21, else an exponent without a leading zero. */
-void json_real(struct json_writer *w, double v)
+void jsonw_real(struct json_writer *w, double v)
 {
     char text[64];
     json_value(w);
@@ -158,38 +158,38 @@ void json_real(struct json_writer *w, double v)
     buf_printf(w->out, "%se%c%d", text, exponent < 0 ? '-' : '+', abs(exponent));
 }
 
-void json_bool(struct json_writer *w, bool v)
+void jsonw_bool(struct json_writer *w, bool v)
 {
     json_value(w);
     buf_puts(w->out, v ? "true" : "false");
 }
 
-void json_null(struct json_writer *w)
+void jsonw_null(struct json_writer *w)
 {
     json_value(w);
     buf_puts(w->out, "null");
 }
 
-void json_raw(struct json_writer *w, const char *json, size_t n)
+void jsonw_raw(struct json_writer *w, const char *json, size_t n)
 {
     json_value(w);
     buf_append(w->out, json, n);
 }
 
-void json_member(struct json_writer *w, const char *key, const char *value)
+void jsonw_member(struct json_writer *w, const char *key, const char *value)
 {
-    json_key(w, key);
-    json_string(w, value);
+    jsonw_key(w, key);
+    jsonw_string(w, value);
 }
 
-void json_member_int(struct json_writer *w, const char *key, int64_t value)
+void jsonw_member_int(struct json_writer *w, const char *key, int64_t value)
 {
-    json_key(w, key);
-    json_int(w, value);
+    jsonw_key(w, key);
+    jsonw_int(w, value);
 }
 
-void json_member_bool(struct json_writer *w, const char *key, bool value)
+void jsonw_member_bool(struct json_writer *w, const char *key, bool value)
 {
-    json_key(w, key);
-    json_bool(w, value);
+    jsonw_key(w, key);
+    jsonw_bool(w, value);
 }

@@ -16,22 +16,22 @@ struct json_writer {
 
 #define JSON_WRITER(buf) ((struct json_writer){.out = (buf)})
 
-void json_begin_object(struct json_writer *w);
-void json_end_object(struct json_writer *w);
-void json_begin_array(struct json_writer *w);
-void json_end_array(struct json_writer *w);
-void json_key(struct json_writer *w, const char *key);
-void json_keyn(struct json_writer *w, const char *key, size_t n);
-void json_string(struct json_writer *w, const char *s); /* NULL is null */
-void json_stringn(struct json_writer *w, const char *s, size_t n);
-void json_int(struct json_writer *w, int64_t v);
-void json_uint(struct json_writer *w, uint64_t v);
-void json_real(struct json_writer *w, double v); /* shortest text that reads back the same, as Go writes it */
-void json_bool(struct json_writer *w, bool v);
-void json_null(struct json_writer *w);
-void json_raw(struct json_writer *w, const char *json, size_t n); /* a whole value, as it is */
+void jsonw_begin_object(struct json_writer *w);
+void jsonw_end_object(struct json_writer *w);
+void jsonw_begin_array(struct json_writer *w);
+void jsonw_end_array(struct json_writer *w);
+void jsonw_key(struct json_writer *w, const char *key);
+void jsonw_keyn(struct json_writer *w, const char *key, size_t n);
+void jsonw_string(struct json_writer *w, const char *s); /* NULL is null */
+void jsonw_stringn(struct json_writer *w, const char *s, size_t n);
+void jsonw_int(struct json_writer *w, int64_t v);
+void jsonw_uint(struct json_writer *w, uint64_t v);
+void jsonw_real(struct json_writer *w, double v); /* shortest text that reads back the same, as Go writes it */
+void jsonw_bool(struct json_writer *w, bool v);
+void jsonw_null(struct json_writer *w);
+void jsonw_raw(struct json_writer *w, const char *json, size_t n); /* a whole value, as it is */
 
 /* A member in one call. */
-void json_member(struct json_writer *w, const char *key, const char *value);
-void json_member_int(struct json_writer *w, const char *key, int64_t value);
-void json_member_bool(struct json_writer *w, const char *key, bool value);
+void jsonw_member(struct json_writer *w, const char *key, const char *value);
+void jsonw_member_int(struct json_writer *w, const char *key, int64_t value);
+void jsonw_member_bool(struct json_writer *w, const char *key, bool value);

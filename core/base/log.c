@@ -53,11 +53,11 @@ static void log_line(enum log_level level, const char *format, va_list args)
     const char *say = log_state.filter ? buf_str(&masked) : buf_str(&text);
     if (log_state.json) {
         struct json_writer w = JSON_WRITER(&line);
-        json_begin_object(&w);
-        json_member(&w, "time", now);
-        json_member(&w, "level", log_words[level]);
-        json_member(&w, "message", say);
-        json_end_object(&w);
+        jsonw_begin_object(&w);
+        jsonw_member(&w, "time", now);
+        jsonw_member(&w, "level", log_words[level]);
+        jsonw_member(&w, "message", say);
+        jsonw_end_object(&w);
         buf_putc(&line, '\n');
     } else {
         buf_printf(&line, "%s %-5s %s\n", now, log_words[level], say);

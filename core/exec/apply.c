@@ -50,18 +50,20 @@ static void apply_next(struct apply *a);
 
 /* ---- the end ---- */
 
-static const char *apply_first_reason(const struct apply *a)
+static const struct document *apply_first_failed(const struct apply *a)
 {
     for (size_t i = 0; i < a->bundle.count; i++)
-        if (!str_empty(a->bundle.documents[i].message))
-            return a->bundle.documents[i].message;
-    return "";
+        if (str_eq(a->bundle.documents[i].outcome, "failed") ||
+            str_eq(a->bundle.documents[i].outcome, "in-doubt"))
+            return &a->bundle.documents[i];
+    return NULL;
 }
 
-static void apply_finish(struct apply *a, const char *error)
+/* `why` is what ended the whole; NULL where each document has its own outcome. */
+static void apply_finish(struct apply *a, const struct err *why)
 {
     struct event_document *rows = mem_new((a->bundle.count + 1) * sizeof(*rows));
-    bool failed = !str_empty(error);
+    struct execution_end end = {.error = "", .documents = rows, .has_documents = true};
     for (size_t i = 0; i < a->bundle.count; i++) {
         const struct document *d = &a->bundle.documents[i];
         rows[i] = (struct event_document){
@@ -72,25 +74,26 @@ static void apply_finish(struct apply *a, const char *error)
             .outcome = d->outcome ? d->outcome : "not-started",
             .message = d->message,
         };
-        failed = failed || str_eq(rows[i].outcome, "failed") || str_eq(rows[i].outcome, "in-doubt");
     }
+    end.document_count = a->bundle.count;
+    const struct document *failed = apply_first_failed(a);
+    if (why || failed) {
+        end.exit_code = 1;
+        end.error = why ? why->text : failed->message;
+        end.code = why ? why->code : failed->code;
+    }
+    if (a->ctx)
+        end.changed = *ctx_counts(a->ctx);
     a->ended = true;
-    execution_finish(a->execution, &(struct execution_end){
-                                       .exit_code = failed ? 1 : 0,
-                                       .error = failed ? str_or(error, apply_first_reason(a)) : "",
-                                       .changed = a->ctx ? *ctx_counts(a->ctx) : (struct event_counts){0},
-                                       .documents = rows,
-                                       .document_count = a->bundle.count,
-                                       .has_documents = true,
-                                   });
+    execution_finish(a->execution, &end);
     free(rows);
 }
 
 /* Says why on stderr, and ends. */
-static void apply_fail(struct apply *a, const char *reason)
+static void apply_fail(struct apply *a, const struct err *why)
 {
-    execution_line(a->execution, STREAM_STDERR, reason);
-    apply_finish(a, reason);
+    execution_line(a->execution, STREAM_STDERR, why->text);
+    apply_finish(a, why);
 }
 
 /* ---- one document ---- */
@@ -182,11 +185,12 @@ static void apply_task_done(void *arg, lua_State *L, const struct err *err, cons
         apply_rename(d, lua_tostring(L, 2));
         apply_document_done(a, d, lua_tostring(L, 1));
     } else {
+        d->code = err->code;
         apply_document_failed(a, d, err->text);
         apply_traceback(a, traceback);
         if (cell_killed(a->cell)) {
             /* A script that had to be stopped ends its execution: its state is not to be trusted. */
-            apply_finish(a, err->text);
+            apply_finish(a, err);
             return;
         }
     }
@@ -198,7 +202,7 @@ static void apply_next(struct apply *a)
     if (a->ended)
         return;
     if (a->next == a->bundle.count) {
-        apply_finish(a, "");
+        apply_finish(a, NULL);
         return;
     }
     execution_phase(a->execution, "Applying resources…", a->bundle.order[a->next]->ref, a->next + 1,
@@ -219,13 +223,13 @@ static void apply_judged(struct apply *a)
                 apply_document_failed(a, d, reason);
                 free(reason);
             }
-        apply_finish(a, "");
+        apply_finish(a, NULL);
         return;
     }
     bundle_order(&a->bundle);
     a->cell = cell_new(execution_options(a->execution)->loop, execution_pack(a->execution), NULL, &err);
     if (!a->cell) {
-        apply_fail(a, err.text);
+        apply_fail(a, &err);
         return;
     }
     a->ctx = ctx_new(a->cell, a->execution, a->cluster);
@@ -239,7 +243,7 @@ static void apply_discovered(void *arg, const struct err *err)
     bool unknown;
     a->discovering = NULL;
     if (err) {
-        apply_fail(a, err->text);
+        apply_fail(a, err);
         return;
     }
     bundle_route(&a->bundle, a->cluster, execution_pack(a->execution), &unknown);
@@ -256,13 +260,13 @@ static void apply_parsed(struct apply *a, int rc, const struct err *why)
     struct err err;
     if (rc) {
         bundle_free(&a->bundle);
-        apply_fail(a, why->text);
+        apply_fail(a, why);
         return;
     }
     a->cluster = clusters_get(execution_options(a->execution)->clusters,
                               execution_request(a->execution)->context, &err);
     if (!a->cluster) {
-        apply_fail(a, err.text);
+        apply_fail(a, &err);
         return;
     }
     a->discovering = cluster_discover(a->cluster, false, apply_discovered, a);
@@ -347,7 +351,7 @@ static void apply_cancel(void *run, bool now)
         }
     }
     apply_stop(a);
-    apply_finish(a, "");
+    apply_finish(a, NULL);
 }
 
 static void apply_free(void *run)

@@ -222,6 +222,7 @@ size_t bundle_judge(struct bundle *b, struct execution *ex, struct cluster *clus
         if (bundle_judge_one(d, ex, cluster, &err) == 0)
             continue;
         bundle_fail(d, mem_str(err.text));
+        d->code = err.code;
         d->outcome = "failed";
         failed++;
     }

@@ -28,6 +28,7 @@ struct document {
     int stage;
     const char *outcome; /* NULL until it is decided */
     char *message;       /* why it failed; "" */
+    enum err_code code;  /* what kind of failure that is */
 };
 
 struct bundle {

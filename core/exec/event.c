@@ -19,15 +19,15 @@ static void event_text(struct event_door *door, struct json_writer *w, const cha
     struct buf masked = {0};
     if (text)
         redact_line(door->redactor, NULL, text, strlen(text), &masked);
-    json_key(w, key);
-    json_stringn(w, buf_str(&masked), masked.len);
+    jsonw_key(w, key);
+    jsonw_stringn(w, buf_str(&masked), masked.len);
     buf_free(&masked);
 }
 
 static void event_time(struct json_writer *w, const char *key, int64_t wall_ms)
 {
     char text[CLOCK_TEXT];
-    json_member(w, key, clock_text(wall_ms, text));
+    jsonw_member(w, key, clock_text(wall_ms, text));
 }
 
 static void event_line(struct event_door *door, struct json_writer *w, const struct event *e, size_t most)
@@ -43,41 +43,41 @@ static void event_line(struct event_door *door, struct json_writer *w, const str
         masked.len = kept;
         buf_printf(&masked, "… [%zu more bytes of this line are not kept]", dropped);
     }
-    json_member(w, "stream", err ? "stderr" : "stdout");
-    json_key(w, "text");
-    json_stringn(w, buf_str(&masked), masked.len);
+    jsonw_member(w, "stream", err ? "stderr" : "stdout");
+    jsonw_key(w, "text");
+    jsonw_stringn(w, buf_str(&masked), masked.len);
     buf_free(&clean);
     buf_free(&masked);
 }
 
 void event_write_counts(struct json_writer *w, const struct event_counts *counts)
 {
-    json_key(w, "resourcesChanged");
-    json_begin_object(w);
-    json_member_int(w, "created", counts->created);
-    json_member_int(w, "configured", counts->configured);
-    json_member_int(w, "unchanged", counts->unchanged);
-    json_member_int(w, "deleted", counts->deleted);
-    json_end_object(w);
+    jsonw_key(w, "resourcesChanged");
+    jsonw_begin_object(w);
+    jsonw_member_int(w, "created", counts->created);
+    jsonw_member_int(w, "configured", counts->configured);
+    jsonw_member_int(w, "unchanged", counts->unchanged);
+    jsonw_member_int(w, "deleted", counts->deleted);
+    jsonw_end_object(w);
 }
 
 static void event_document(struct event_door *door, struct json_writer *w, const struct event_document *d)
 {
-    json_begin_object(w);
-    json_member_int(w, "index", (int64_t)d->index);
-    json_member_int(w, "line", (int64_t)d->line);
+    jsonw_begin_object(w);
+    jsonw_member_int(w, "index", (int64_t)d->index);
+    jsonw_member_int(w, "line", (int64_t)d->line);
     event_text(door, w, "ref", d->ref);
-    json_member(w, "namespace", str_or(d->namespace_, ""));
-    json_member(w, "outcome", d->outcome);
+    jsonw_member(w, "namespace", str_or(d->namespace_, ""));
+    jsonw_member(w, "outcome", d->outcome);
     event_text(door, w, "message", d->message);
-    json_key(w, "conflicts");
+    jsonw_key(w, "conflicts");
     if (d->conflicts)
-        json_raw(w, d->conflicts, strlen(d->conflicts));
+        jsonw_raw(w, d->conflicts, strlen(d->conflicts));
     else
-        json_raw(w, "[]", 2);
-    json_key(w, "verdicts");
-    json_raw(w, "[]", 2);
-    json_end_object(w);
+        jsonw_raw(w, "[]", 2);
+    jsonw_key(w, "verdicts");
+    jsonw_raw(w, "[]", 2);
+    jsonw_end_object(w);
 }
 
 /* Which rows stay as an event that is too large is written again: all, those that changed
@@ -93,8 +93,8 @@ static void event_documents(struct event_door *door, struct json_writer *w, cons
                             int tightness)
 {
     size_t omitted = 0;
-    json_key(w, "documents");
-    json_begin_array(w);
+    jsonw_key(w, "documents");
+    jsonw_begin_array(w);
     for (size_t i = 0; i < e->complete.document_count; i++) {
         const struct event_document *d = &e->complete.documents[i];
         if (!event_document_stays(d, tightness) ||
@@ -103,48 +103,49 @@ static void event_documents(struct event_door *door, struct json_writer *w, cons
         else
             event_document(door, w, d);
     }
-    json_end_array(w);
+    jsonw_end_array(w);
     if (omitted)
-        json_member_int(w, "documentsOmitted", (int64_t)omitted);
+        jsonw_member_int(w, "documentsOmitted", (int64_t)omitted);
 }
 
 void event_write_summary(struct json_writer *w, const struct event *e)
 {
     event_time(w, "startedAt", e->complete.started);
     event_time(w, "completedAt", e->complete.completed);
-    json_member_int(w, "durationMs", e->complete.completed - e->complete.started);
-    json_member_int(w, "exitCode", e->complete.exit_code);
+    jsonw_member_int(w, "durationMs", e->complete.completed - e->complete.started);
+    jsonw_member_int(w, "exitCode", e->complete.exit_code);
     if (e->complete.signal)
-        json_member_int(w, "signal", e->complete.signal);
+        jsonw_member_int(w, "signal", e->complete.signal);
     event_write_counts(w, &e->complete.changed);
 }
 
 static void event_complete(struct event_door *door, struct json_writer *w, const struct event *e,
                            int tightness)
 {
-    json_member(w, "status", e->complete.status);
-    json_member(w, "outcome", e->complete.outcome);
+    jsonw_member(w, "status", e->complete.status);
+    jsonw_member(w, "outcome", e->complete.outcome);
     event_text(door, w, "error", str_or(e->complete.error, ""));
-    json_key(w, "summary");
-    json_begin_object(w);
+    jsonw_member(w, "code", e->complete.code);
+    jsonw_key(w, "summary");
+    jsonw_begin_object(w);
     event_write_summary(w, e);
     if (e->complete.has_documents)
         event_documents(door, w, e, tightness);
-    json_end_object(w);
+    jsonw_end_object(w);
 }
 
 static void event_body(struct event_door *door, struct json_writer *w, const struct event *e, int tightness)
 {
     switch (e->type) {
     case EVENT_STATE:
-        json_member(w, "status", e->state.status);
+        jsonw_member(w, "status", e->state.status);
         event_text(door, w, "label", str_or(e->state.label, ""));
         break;
     case EVENT_PHASE:
         event_text(door, w, "name", e->phase.name);
         event_text(door, w, "detail", str_or(e->phase.detail, ""));
-        json_member_int(w, "progress", (int64_t)e->phase.progress);
-        json_member_int(w, "total", (int64_t)e->phase.total);
+        jsonw_member_int(w, "progress", (int64_t)e->phase.progress);
+        jsonw_member_int(w, "total", (int64_t)e->phase.total);
         break;
     case EVENT_LINE:
         /* Escaped, 64 KiB can become six times as much; each try takes half of it. */
@@ -165,15 +166,15 @@ void event_write(struct event_door *door, const char *execution_id, uint64_t seq
         buf_clear(out);
         door->stdout_state = out_state;
         door->stderr_state = err_state;
-        json_begin_object(&w);
-        json_member(&w, "type", event_types[e->type]);
-        json_member(&w, "executionId", execution_id);
-        json_member_int(&w, "seq", (int64_t)seq);
+        jsonw_begin_object(&w);
+        jsonw_member(&w, "type", event_types[e->type]);
+        jsonw_member(&w, "executionId", execution_id);
+        jsonw_member_int(&w, "seq", (int64_t)seq);
         event_time(&w, "timestamp", e->time);
         event_body(door, &w, e, tightness);
-        json_member(&w, "mode", e->mode);
-        json_member(&w, "sourceLabel", e->source_label);
-        json_end_object(&w);
+        jsonw_member(&w, "mode", e->mode);
+        jsonw_member(&w, "sourceLabel", e->source_label);
+        jsonw_end_object(&w);
         if (out->len <= EVENT_BYTES_MAX)
             return;
     }

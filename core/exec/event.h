@@ -38,6 +38,7 @@ struct event {
         } line;
         struct {
             const char *status, *outcome, *error;
+            const char *code; /* the error's kind, a word of err_code_name(); "" on success */
             int64_t started, completed;
             int exit_code, signal;
             struct event_counts changed;

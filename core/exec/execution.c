@@ -68,14 +68,20 @@ struct execution *execution_keep(struct execution *ex)
     return ex;
 }
 
-void execution_drop(struct execution *ex)
+void execution_abandon(struct execution *ex)
 {
-    if (!ex || --ex->references > 0)
-        return;
     deferred_cancel(&ex->begin);
     deferred_cancel(&ex->reap);
     if (ex->run)
         ex->ops->free(ex->run);
+    ex->run = NULL;
+}
+
+void execution_drop(struct execution *ex)
+{
+    if (!ex || --ex->references > 0)
+        return;
+    execution_abandon(ex);
     if (ex->pack)
         pack_drop(ex->pack);
     journal_free(ex->journal);
@@ -241,6 +247,7 @@ void execution_finish(struct execution *ex, const struct execution_end *end)
     e.complete.status = execution_status_name(ex->status);
     e.complete.outcome = ex->outcome;
     e.complete.error = ex->error;
+    e.complete.code = ok ? "" : ex->cancelled_by ? err_code_name(ERR_CANCELLED) : err_code_name(end->code);
     e.complete.started = ex->started;
     e.complete.completed = e.time;
     e.complete.exit_code = ex->cancelled_by ? 130 : end->exit_code;
@@ -288,26 +295,26 @@ void execution_write_record(const struct execution *ex, struct json_writer *w)
 {
     const struct start_request *r = ex->request;
     char time[CLOCK_TEXT];
-    json_begin_object(w);
-    json_member(w, "executionId", ex->id);
-    json_member(w, "status", execution_status_name(ex->status));
-    json_member(w, "startedAt", clock_text(ex->started, time));
-    json_member(w, "lastLineAt", clock_text(ex->last_line, time));
+    jsonw_begin_object(w);
+    jsonw_member(w, "executionId", ex->id);
+    jsonw_member(w, "status", execution_status_name(ex->status));
+    jsonw_member(w, "startedAt", clock_text(ex->started, time));
+    jsonw_member(w, "lastLineAt", clock_text(ex->last_line, time));
     if (execution_ended(ex)) {
-        json_key(w, "summary");
-        json_begin_object(w);
+        jsonw_key(w, "summary");
+        jsonw_begin_object(w);
         event_write_summary(w, &ex->end);
-        json_end_object(w);
+        jsonw_end_object(w);
     }
-    json_member(w, "label", ex->label);
-    json_member(w, "mode", execution_mode(ex));
-    json_member(w, "sourceLabel", execution_source(ex));
-    json_member(w, "user", ex->user.name);
-    json_member(w, "context", r->context);
-    json_member(w, "namespace", r->namespace_);
-    json_member(w, "resource", r->resource);
-    json_member(w, "action", r->action);
-    json_member(w, "outcome", ex->outcome);
-    json_member(w, "error", ex->error);
-    json_end_object(w);
+    jsonw_member(w, "label", ex->label);
+    jsonw_member(w, "mode", execution_mode(ex));
+    jsonw_member(w, "sourceLabel", execution_source(ex));
+    jsonw_member(w, "user", ex->user.name);
+    jsonw_member(w, "context", r->context);
+    jsonw_member(w, "namespace", r->namespace_);
+    jsonw_member(w, "resource", r->resource);
+    jsonw_member(w, "action", r->action);
+    jsonw_member(w, "outcome", ex->outcome);
+    jsonw_member(w, "error", ex->error);
+    jsonw_end_object(w);
 }

@@ -42,6 +42,7 @@ void executions_free(struct executions *set)
     struct execution *ex;
     while ((ex = TAILQ_FIRST(&set->all)) != NULL) {
         TAILQ_REMOVE(&set->all, ex, link);
+        execution_abandon(ex);
         execution_drop(ex);
     }
     timer_stop(&set->drain_limit);
@@ -263,12 +264,12 @@ int executions_write_list(struct executions *set, const struct executions_query 
             return err_code(err, ERR_BAD_REQUEST, "before: no execution %s is kept here", query->before);
         ex = TAILQ_NEXT(ex, link);
     }
-    json_begin_array(w);
+    jsonw_begin_array(w);
     for (; ex && left > 0; ex = TAILQ_NEXT(ex, link))
         if (query_matches(ex, query, user)) {
             execution_write_record(ex, w);
             left--;
         }
-    json_end_array(w);
+    jsonw_end_array(w);
     return 0;
 }

@@ -180,12 +180,12 @@ static const char *view_gap(struct journal_view *view, size_t *len)
     struct journal *j = view->journal;
     struct json_writer w = JSON_WRITER(&view->gap);
     buf_clear(&view->gap);
-    json_begin_object(&w);
-    json_member(&w, "type", "gap");
-    json_member(&w, "executionId", j->id);
-    json_member_int(&w, "fromSeq", (int64_t)view->next);
-    json_member_int(&w, "toSeq", (int64_t)j->first - 1);
-    json_end_object(&w);
+    jsonw_begin_object(&w);
+    jsonw_member(&w, "type", "gap");
+    jsonw_member(&w, "executionId", j->id);
+    jsonw_member_int(&w, "fromSeq", (int64_t)view->next);
+    jsonw_member_int(&w, "toSeq", (int64_t)j->first - 1);
+    jsonw_end_object(&w);
     view->next = j->first;
     *len = view->gap.len;
     return buf_str(&view->gap);
@@ -227,13 +227,13 @@ static void log_row(struct json_writer *w, const struct entry *e)
 {
     static const char *const fields[] = {"seq", "timestamp", "stream", "text"};
     struct json_span whole = {e->json, e->len};
-    json_begin_object(w);
+    jsonw_begin_object(w);
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         struct json_span value = json_span_member(whole, fields[i]);
-        json_key(w, fields[i]);
-        json_raw(w, value.at, value.len);
+        jsonw_key(w, fields[i]);
+        jsonw_raw(w, value.at, value.len);
     }
-    json_end_object(w);
+    jsonw_end_object(w);
 }
 
 uint64_t journal_write_logs(struct journal *j, uint64_t after_seq, size_t limit, const char *stream,
@@ -246,7 +246,7 @@ uint64_t journal_write_logs(struct journal *j, uint64_t after_seq, size_t limit,
         for (from = last + 1; from > j->first && found < limit; from--)
             found += log_matches(journal_entry(j, from - 1), stream);
     }
-    json_begin_array(&w);
+    jsonw_begin_array(&w);
     for (uint64_t seq = from; seq <= last && limit > 0; seq++) {
         const struct entry *e = journal_entry(j, seq);
         if (!log_matches(e, stream))
@@ -254,6 +254,6 @@ uint64_t journal_write_logs(struct journal *j, uint64_t after_seq, size_t limit,
         log_row(&w, e);
         limit--;
     }
-    json_end_array(&w);
+    jsonw_end_array(&w);
     return j->first > after_seq + 1 ? j->first : 0;
 }

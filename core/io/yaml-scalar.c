@@ -146,32 +146,32 @@ int yaml_scalar_json(const struct yaml_scalar *s, struct buf *out, struct err *e
         return -1;
     switch (m.kind) {
     case YAML_KIND_NULL:
-        json_null(&w);
+        jsonw_null(&w);
         break;
     case YAML_KIND_BOOL:
-        json_bool(&w, m.truth);
+        jsonw_bool(&w, m.truth);
         break;
     case YAML_KIND_INT:
-        json_int(&w, m.integer);
+        jsonw_int(&w, m.integer);
         break;
     case YAML_KIND_UINT:
-        json_uint(&w, m.natural);
+        jsonw_uint(&w, m.natural);
         break;
     case YAML_KIND_REAL:
         if (!isfinite(m.real))
             return err_code(err, ERR_BAD_REQUEST,
                             "%s is no number that JSON can hold; a text needs quotes here", s->text);
-        json_real(&w, m.real);
+        jsonw_real(&w, m.real);
         break;
     case YAML_KIND_STRING:
-        json_stringn(&w, s->text, s->len);
+        jsonw_stringn(&w, s->text, s->len);
         break;
     case YAML_KIND_BINARY:
         if (decode_binary(s, &bytes, err)) {
             buf_free(&bytes);
             return -1;
         }
-        json_stringn(&w, buf_str(&bytes), bytes.len);
+        jsonw_stringn(&w, buf_str(&bytes), bytes.len);
         buf_free(&bytes);
         break;
     }

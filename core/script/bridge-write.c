@@ -93,7 +93,7 @@ static void write_string(struct writer *w, const struct place *place, const char
 {
     check_room(w, place, len + 2);
     check_utf8(w, place, s, len);
-    json_stringn(&w->json, s, len);
+    jsonw_stringn(&w->json, s, len);
 }
 
 /* Is the table at the top written as a list? Keys must be exactly 1..n for one, all strings for an
@@ -160,7 +160,7 @@ static void write_members(struct writer *w, struct place *place, const struct ke
         place->key_len = keys[i].len;
         check_room(w, place, keys[i].len + 3);
         check_utf8(w, place, keys[i].text, keys[i].len);
-        json_keyn(&w->json, keys[i].text, keys[i].len);
+        jsonw_keyn(&w->json, keys[i].text, keys[i].len);
         lua_pushlstring(w->L, keys[i].text, keys[i].len);
         lua_rawget(w->L, table);
         write_value(w, place);
@@ -172,7 +172,7 @@ static void write_object(struct writer *w, struct place *place, size_t count)
 {
     struct key few[FEW_KEYS], *keys = few;
     int table = lua_gettop(w->L);
-    json_begin_object(&w->json);
+    jsonw_begin_object(&w->json);
     if (count > FEW_KEYS) {
         /* A userdata, so that an error takes it along. */
         keys = lua_newuserdatauv(w->L, count * sizeof(*keys), 0);
@@ -181,19 +181,19 @@ static void write_object(struct writer *w, struct place *place, size_t count)
     collect_keys(w, keys);
     write_members(w, place, keys, count, table);
     lua_settop(w->L, table);
-    json_end_object(&w->json);
+    jsonw_end_object(&w->json);
 }
 
 static void write_array(struct writer *w, struct place *place, size_t count)
 {
-    json_begin_array(&w->json);
+    jsonw_begin_array(&w->json);
     for (size_t i = 1; i <= count; i++) {
         place->index = (lua_Integer)i;
         lua_rawgeti(w->L, -1, (lua_Integer)i);
         write_value(w, place);
         lua_pop(w->L, 1);
     }
-    json_end_array(&w->json);
+    jsonw_end_array(&w->json);
 }
 
 static void write_table(struct writer *w, const struct place *up)
@@ -225,13 +225,13 @@ static void write_number(struct writer *w, const struct place *place)
 {
     check_room(w, place, 40);
     if (lua_isinteger(w->L, -1)) {
-        json_int(&w->json, lua_tointeger(w->L, -1));
+        jsonw_int(&w->json, lua_tointeger(w->L, -1));
         return;
     }
     double v = lua_tonumber(w->L, -1);
     if (!isfinite(v))
         refuse(w, place, "JSON has no number that is infinite or not a number");
-    json_real(&w->json, v);
+    jsonw_real(&w->json, v);
 }
 
 /* Writes the value at the top. */
@@ -253,11 +253,11 @@ static void write_value(struct writer *w, const struct place *place)
         write_number(w, place);
         return;
     case LUA_TBOOLEAN:
-        json_bool(&w->json, lua_toboolean(L, -1));
+        jsonw_bool(&w->json, lua_toboolean(L, -1));
         return;
     case LUA_TLIGHTUSERDATA:
         if (!lua_touserdata(L, -1)) {
-            json_null(&w->json);
+            jsonw_null(&w->json);
             return;
         }
         break;

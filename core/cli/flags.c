@@ -1,0 +1,242 @@
+#include "cli/flags.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct flag_values {
+    const char **items; /* ends with NULL */
+    size_t count;
+    bool given;
+};
+
+struct flags {
+    const struct flag *table;
+    struct flag_values *values; /* one a row of the table */
+    struct flag_values words;
+    char **owned; /* strings that were made here, ends with NULL */
+    size_t owned_count;
+    bool help;
+};
+
+static void values_add(struct flag_values *v, const char *value)
+{
+    v->items = mem_grow(v->items, (v->count + 2) * sizeof(*v->items));
+    v->items[v->count++] = value;
+    v->items[v->count] = NULL;
+}
+
+static char *flags_own(struct flags *f, char *text)
+{
+    f->owned = mem_grow(f->owned, (f->owned_count + 1) * sizeof(*f->owned));
+    f->owned[f->owned_count++] = text;
+    return text;
+}
+
+static size_t flags_rows(const struct flag *table)
+{
+    size_t n = 0;
+    while (table[n].name)
+        n++;
+    return n;
+}
+
+void flags_free(struct flags *f)
+{
+    if (!f)
+        return;
+    for (size_t i = 0; i < flags_rows(f->table); i++)
+        free(f->values[i].items);
+    for (size_t i = 0; i < f->owned_count; i++)
+        free(f->owned[i]);
+    free(f->owned);
+    free(f->values);
+    free(f->words.items);
+    free(f);
+}
+
+static int flags_unknown(const struct flags *f, const char *name, struct err *err)
+{
+    size_t n = flags_rows(f->table);
+    const char **names = mem_new((n + 1) * sizeof(*names));
+    for (size_t i = 0; i < n; i++)
+        names[i] = f->table[i].name;
+    const char *nearest = str_nearest(name, names);
+    free(names);
+    if (nearest)
+        return err_code(err, ERR_BAD_REQUEST, "unknown flag --%s; did you mean --%s?", name, nearest);
+    return err_code(err, ERR_BAD_REQUEST, "unknown flag --%s", name);
+}
+
+/* The row that a word of the command line names; *value is what stands behind '='. */
+static long flags_row(struct flags *f, const char *word, const char **value, struct err *err)
+{
+    size_t n = flags_rows(f->table);
+    *value = NULL;
+    if (word[1] != '-') {
+        for (size_t i = 0; i < n; i++)
+            if (f->table[i].letter == word[1]) {
+                if (word[2])
+                    *value = word + 2 + (word[2] == '=');
+                return (long)i;
+            }
+        return err_code(err, ERR_BAD_REQUEST, "unknown flag %s", word);
+    }
+    char *name = flags_own(f, mem_str(word + 2));
+    char *equals = strchr(name, '=');
+    if (equals) {
+        *equals = '\0';
+        *value = equals + 1;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (str_eq(f->table[i].name, name))
+            return (long)i;
+    return flags_unknown(f, name, err);
+}
+
+static int flags_take(struct flags *f, const char *word, char ***rest, struct err *err)
+{
+    const char *value;
+    long row = flags_row(f, word, &value, err);
+    if (row < 0)
+        return -1;
+    const struct flag *flag = &f->table[row];
+    struct flag_values *v = &f->values[row];
+    if (flag->kind == FLAG_SWITCH && value)
+        return err_code(err, ERR_BAD_REQUEST, "--%s takes no value", flag->name);
+    if (flag->kind != FLAG_SWITCH && !value && !(value = *++*rest))
+        return err_code(err, ERR_BAD_REQUEST, "--%s needs a value: %s", flag->name, flag->value);
+    if (flag->kind == FLAG_VALUE)
+        v->count = 0;
+    v->given = true;
+    values_add(v, value ? value : "");
+    return 0;
+}
+
+static void flags_from_environment(struct flags *f, const struct flag *flag, struct flag_values *v)
+{
+    char *name = mem_printf("MOONSAIL_%s", flag->name);
+    for (char *p = name; *p; p++)
+        *p = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
+    const char *value = getenv(name);
+    free(name);
+    if (str_empty(value))
+        return;
+    v->given = true;
+    if (flag->kind == FLAG_SWITCH) {
+        v->given = !str_eq(value, "0") && !str_eq(value, "false") && !str_eq(value, "no");
+    } else if (flag->kind == FLAG_VALUE) {
+        values_add(v, value);
+    } else {
+        char *copy = flags_own(f, mem_str(value)), *at;
+        for (char *part = strtok_r(copy, ":", &at); part; part = strtok_r(NULL, ":", &at))
+            values_add(v, part);
+    }
+}
+
+static int flags_read(struct flags *f, char **argv, size_t most, struct err *err)
+{
+    bool only_words = false;
+    for (char **at = argv; *at; at++) {
+        if (!only_words && str_eq(*at, "--")) {
+            only_words = true;
+        } else if (!only_words && (str_eq(*at, "--help") || str_eq(*at, "-h"))) {
+            f->help = true;
+            return 0;
+        } else if (!only_words && (*at)[0] == '-' && (*at)[1]) {
+            if (flags_take(f, *at, &at, err))
+                return -1;
+        } else if (f->words.count == most) {
+            return err_code(err, ERR_BAD_REQUEST, "unexpected argument \"%s\"", *at);
+        } else {
+            values_add(&f->words, *at);
+        }
+    }
+    return 0;
+}
+
+struct flags *flags_parse(const struct flag *table, int argc, char **argv, size_t most, struct err *err)
+{
+    struct flags *f = mem_new(sizeof(*f));
+    size_t n = flags_rows(table);
+    (void)argc;
+    f->table = table;
+    f->values = mem_new((n + 1) * sizeof(*f->values));
+    if (flags_read(f, argv, most, err)) {
+        flags_free(f);
+        return NULL;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!f->values[i].given)
+            flags_from_environment(f, &table[i], &f->values[i]);
+        if (!f->values[i].given && table[i].otherwise)
+            values_add(&f->values[i], table[i].otherwise);
+    }
+    return f;
+}
+
+bool flags_help(const struct flags *f)
+{
+    return f->help;
+}
+
+static const struct flag_values *flags_find(const struct flags *f, const char *name)
+{
+    for (size_t i = 0; f->table[i].name; i++)
+        if (str_eq(f->table[i].name, name))
+            return &f->values[i];
+    abort(); /* a name that the table does not have is a fault of ours */
+}
+
+bool flag_on(const struct flags *f, const char *name)
+{
+    return flags_find(f, name)->given;
+}
+
+const char *flag_value(const struct flags *f, const char *name)
+{
+    const struct flag_values *v = flags_find(f, name);
+    return v->count ? v->items[v->count - 1] : NULL;
+}
+
+const char *const *flag_list(const struct flags *f, const char *name)
+{
+    static const char *const none[] = {NULL};
+    const struct flag_values *v = flags_find(f, name);
+    return v->count ? v->items : none;
+}
+
+const char *const *flags_words(const struct flags *f, size_t *count)
+{
+    static const char *const none[] = {NULL};
+    *count = f->words.count;
+    return f->words.count ? f->words.items : none;
+}
+
+void flags_print(const struct flag *table)
+{
+    if (!table->name)
+        return;
+    puts("\nFlags:");
+    for (; table->name; table++) {
+        char *left = mem_printf("%c%c%s --%s%s%s", table->letter ? '-' : ' ',
+                                table->letter ? table->letter : ' ', table->letter ? "," : " ", table->name,
+                                table->value ? " " : "", table->value ? table->value : "");
+        printf("  %-28s %s", left, table->help);
+        if (table->otherwise)
+            printf(" (default %s)", table->otherwise);
+        if (table->kind == FLAG_LIST)
+            printf(" (repeats)");
+        char *env = mem_printf("%s", table->name);
+        for (char *p = env; *p; p++)
+            *p = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
+        printf(" [MOONSAIL_%s]\n", env);
+        free(env);
+        free(left);
+    }
+}

@@ -1,0 +1,96 @@
+#include "cli/host.h"
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "exec/execution.h"
+#include "io/redact.h"
+#include "kube/cluster.h"
+#include "loop/loop.h"
+#include "script/pack.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+char *host_shipped(struct err *err)
+{
+    static const char *const places[] = {"../share/moonsail", "../.."};
+    char binary[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", binary, sizeof(binary) - 1);
+    if (n < 0) {
+        err_set(err, "cannot find out where this binary lies: %s", strerror(errno));
+        return NULL;
+    }
+    binary[n] = '\0';
+    const char *folder = dirname(binary);
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        char *root = mem_printf("%s/%s", folder, places[i]);
+        char *lib = mem_printf("%s/scripts/lib", root);
+        char *real = access(lib, R_OK) == 0 ? realpath(root, NULL) : NULL;
+        free(lib);
+        free(root);
+        if (real)
+            return real;
+    }
+    err_set(err, "the shipped scripts are not there: looked in %s/%s and %s/%s", folder, places[0], folder,
+            places[1]);
+    return NULL;
+}
+
+static void host_log_filter(void *arg, const char *text, size_t len, struct buf *out)
+{
+    redact_line(arg, NULL, text, len, out);
+}
+
+int host_open(struct host *host, const struct host_options *options, struct err *err)
+{
+    *host = (struct host){0};
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    host->loop = loop_new();
+    host->redactor = redactor_new(err);
+    if (!host->redactor)
+        return -1;
+    log_set_filter(host_log_filter, host->redactor);
+    char *shipped = host_shipped(err);
+    if (!shipped)
+        return -1;
+    host->packs = packs_new(host->loop, shipped, options->scripts);
+    free(shipped);
+    host->clusters = clusters_new(host->loop,
+                                  &(struct clusters_options){
+                                      .kubeconfig = options->kubeconfig,
+                                      .context = options->context,
+                                  },
+                                  err);
+    if (!host->clusters)
+        return -1;
+    host->executions = executions_new(&(struct executions_options){
+        .loop = host->loop,
+        .clusters = host->clusters,
+        .packs = host->packs,
+        .redactor = host->redactor,
+        .max_running = options->max_running,
+        .shell = options->shell,
+    });
+    return 0;
+}
+
+int host_close(struct host *host)
+{
+    if (host->executions)
+        executions_free(host->executions);
+    if (host->clusters)
+        clusters_free(host->clusters);
+    if (host->packs)
+        packs_free(host->packs);
+    int open = loop_close(host->loop);
+    log_set_filter(NULL, NULL);
+    redactor_free(host->redactor);
+    curl_global_cleanup();
+    return open;
+}

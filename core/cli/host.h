@@ -1,0 +1,36 @@
+/* host.h: the pieces of a host put together: what serve and an apply in its own process share. */
+#pragma once
+
+#include <stdbool.h>
+
+struct clusters;
+struct err;
+struct executions;
+struct loop;
+struct packs;
+struct redactor;
+
+struct host_options {
+    const char *kubeconfig, *context;
+    const char *const *scripts; /* folders of the operator, ends with NULL */
+    bool shell;
+    unsigned max_running;
+};
+
+/* main's one struct. */
+struct host {
+    struct loop *loop;
+    struct redactor *redactor;
+    struct clusters *clusters;
+    struct packs *packs;
+    struct executions *executions;
+};
+
+/* 0, or -1 with err; host_close() in both cases. */
+int host_open(struct host *host, const struct host_options *options, struct err *err);
+/* Frees everything; returns how many libuv handles were left open: 0. */
+int host_close(struct host *host);
+
+/* The folder with the shipped resources/ and scripts/: beside the installed binary or in its build
+ * tree. The caller frees; NULL with err. */
+char *host_shipped(struct err *err);

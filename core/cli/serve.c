@@ -1,0 +1,156 @@
+#include "base/err.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "cli/command.h"
+#include "cli/host.h"
+#include "edge/server.h"
+#include "exec/execution.h"
+#include "guard/auth.h"
+#include "kube/cluster.h"
+#include "loop/loop.h"
+#include "script/pack.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { SERVE_DRAIN_MS = 30000 };
+
+struct serve {
+    struct host host;
+    struct server *server;
+    struct signal_watch *term, *interrupt, *hangup;
+    bool draining;
+};
+
+static void serve_drained(void *arg)
+{
+    struct serve *s = arg;
+    server_free(s->server);
+    s->server = NULL;
+    loop_stop(s->host.loop);
+}
+
+static void serve_stop(void *arg)
+{
+    struct serve *s = arg;
+    if (s->draining) {
+        log_warn("a second signal: ends at once");
+        _exit(EXIT_FAILED);
+    }
+    s->draining = true;
+    size_t running = executions_running(s->host.executions);
+    log_info("stopping: %zu executions run; applies may finish within %d s, commands are cancelled", running,
+             SERVE_DRAIN_MS / 1000);
+    server_drain(s->server);
+    executions_drain(s->host.executions, SERVE_DRAIN_MS, serve_drained, s);
+}
+
+static void serve_reload(void *arg)
+{
+    struct serve *s = arg;
+    log_info("SIGHUP: scripts are read again");
+    packs_reload(s->host.packs);
+}
+
+static int serve_settings(const struct flags *flags, struct host_options *options, struct err *err)
+{
+    enum log_level level;
+    const char *log = flag_value(flags, "log"), *shell = flag_value(flags, "shell");
+    const char *running = flag_value(flags, "max-running");
+    char *end;
+    if (!str_eq(log, "text") && !str_eq(log, "json"))
+        return err_set(err, "--log must be text or json, not \"%s\"", log);
+    if (log_level_of(flag_value(flags, "log-level"), &level))
+        return err_set(err, "--log-level must be debug, info, warn or error, not \"%s\"",
+                       flag_value(flags, "log-level"));
+    log_setup(level, str_eq(log, "json"));
+    if (!str_eq(flag_value(flags, "auth"), "local"))
+        return err_set(err, "--auth must be local: other ways to authenticate are not built yet");
+    if (!str_eq(shell, "any") && !str_eq(shell, "off"))
+        return err_set(err, "--shell must be any or off, not \"%s\"", shell);
+    long most = strtol(running, &end, 10);
+    if (*end || most < 1 || most > 10000)
+        return err_set(err, "--max-running must be a number from 1 to 10000, not \"%s\"", running);
+    *options = (struct host_options){
+        .kubeconfig = flag_value(flags, "kubeconfig"),
+        .context = flag_value(flags, "context"),
+        .scripts = flag_list(flags, "scripts"),
+        .shell = str_eq(shell, "any"),
+        .max_running = (unsigned)most,
+    };
+    return auth_local_check(err);
+}
+
+static int serve_listen(struct serve *s, const struct flags *flags, struct err *err)
+{
+    s->server = server_new(&(struct server_options){
+                               .loop = s->host.loop,
+                               .listen = flag_value(flags, "listen"),
+                               .executions = s->host.executions,
+                               .clusters = s->host.clusters,
+                               .packs = s->host.packs,
+                               .allow_hosts = flag_list(flags, "allow-host"),
+                               .allow_origins = flag_list(flags, "allow-origin"),
+                           },
+                           err);
+    if (!s->server)
+        return -1;
+    s->term = signal_watch_start(s->host.loop, SIGTERM, serve_stop, s);
+    s->interrupt = signal_watch_start(s->host.loop, SIGINT, serve_stop, s);
+    s->hangup = signal_watch_start(s->host.loop, SIGHUP, serve_reload, s);
+    return 0;
+}
+
+static int serve_run(const struct flags *flags)
+{
+    struct serve s = {0};
+    struct host_options options;
+    struct err err;
+    if (serve_settings(flags, &options, &err))
+        return command_fail(EXIT_USAGE, "%s", err.text);
+    int code = EXIT_OK;
+    if (host_open(&s.host, &options, &err) || serve_listen(&s, flags, &err)) {
+        code = command_fail(EXIT_USAGE, "%s", err.text);
+    } else {
+        const char *why = clusters_why(s.host.clusters);
+        if (*why)
+            log_warn("no cluster: %s", why);
+        if (geteuid() == 0)
+            log_warn("this host runs as root, and so does every command that is started through it");
+        printf("listening on %s\n", server_url(s.server));
+        fflush(stdout);
+        loop_run(s.host.loop);
+        log_info("stopped");
+    }
+    signal_watch_stop(&s.term);
+    signal_watch_stop(&s.interrupt);
+    signal_watch_stop(&s.hangup);
+    host_close(&s.host);
+    return code;
+}
+
+static const struct flag serve_flags[] = {
+    {"listen", 0, FLAG_VALUE, "HOST:PORT", "where to listen; port 0 takes any free one", "127.0.0.1:7070"},
+    {"kubeconfig", 0, FLAG_VALUE, "FILE", "kubeconfig; else $KUBECONFIG, ~/.kube/config, the in-cluster account",
+     NULL},
+    {"context", 0, FLAG_VALUE, "NAME", "context to use where a request names none", NULL},
+    {"scripts", 0, FLAG_LIST, "DIR", "folder with resources/ flows/ guardrails/ lib/; later ones win", NULL},
+    {"auth", 0, FLAG_VALUE, "MODE", "who is let in: local is the host's own user on this machine", "local"},
+    {"shell", 0, FLAG_VALUE, "MODE", "commands: any or off", "any"},
+    {"max-running", 0, FLAG_VALUE, "N", "executions at once; 1,000 more may wait", "64"},
+    {"allow-host", 0, FLAG_LIST, "NAME", "another Host header to answer to", NULL},
+    {"allow-origin", 0, FLAG_LIST, "ORIGIN", "another Origin to answer to: scheme://host:port", NULL},
+    {"log", 0, FLAG_VALUE, "FORMAT", "text or json, on stderr", "text"},
+    {"log-level", 0, FLAG_VALUE, "LEVEL", "debug, info, warn or error", "info"},
+    {0},
+};
+
+const struct command command_serve = {
+    .name = "serve",
+    .arguments = "[flags]",
+    .help = "Runs the host: the API and the WebSocket that executions are started and watched through.",
+    .flags = serve_flags,
+    .run = serve_run,
+};
