@@ -104,6 +104,10 @@ const struct kube_kind *cluster_kind(struct cluster *cluster, const char *api_ve
 /* By plural, singular or short name, optionally "name.group"; the preferred version. */
 const struct kube_kind *cluster_resource(struct cluster *cluster, const char *name);
 
+/* Group-versions that could not be asked, a sentence each ("metrics.k8s.io/v1beta1: …"); ends
+ * with NULL. They hide nothing else. */
+const char *const *cluster_discovery_failures(const struct cluster *cluster);
+
 /* "/apis/apps/v1/namespaces/ns/deployments/name", parts encoded; name NULL: the collection.
  * For a namespaced kind ns NULL or "" is all namespaces. The caller frees. */
 char *kube_path(const struct kube_kind *kind, const char *ns, const char *name);
