@@ -16,25 +16,24 @@ struct http_call;
 
 struct http_options {
     const char *ca_pem, *cert_pem, *key_pem; /* PEM text or NULL; no files */
-    const char *server_name;                 /* name for TLS and Host instead of the URL's; or NULL */
-    const char *proxy;                       /* http://, https:// or socks5:// URL; NULL: none */
-    bool insecure;                           /* do not verify the server */
-    unsigned connect_ms, answer_ms;          /* 0: 5,000 and 30,000 */
+    const char *server_name;        /* name that TLS asks for and checks instead of the URL's; or NULL */
+    const char *proxy;              /* http://, https:// or socks5:// URL; NULL: none */
+    bool insecure;                  /* do not verify the server */
+    unsigned connect_ms, answer_ms; /* 0: 5,000 and 30,000 */
 };
 
-struct http_client *http_client_new(struct loop *loop, const struct http_options *options,
-                                    struct err *err);
+struct http_client *http_client_new(struct loop *loop, const struct http_options *options, struct err *err);
 /* Cancels what is under way; no `done` is called any more. */
 void http_client_free(struct http_client *client);
 
 struct http_answer {
-    int status;              /* 0: no answer, `err` says why */
-    const struct err *err;   /* ERR_UNAVAILABLE, ERR_TIMEOUT, ERR_TOO_LARGE … ; NULL with a status */
-    bool sent;               /* without an answer: the request may have reached the server */
-    const char *body;        /* NUL-terminated */
+    int status;            /* 0: no answer, `err` says why */
+    const struct err *err; /* ERR_UNAVAILABLE, ERR_TIMEOUT, ERR_TOO_LARGE … ; NULL with a status */
+    bool sent;             /* without an answer: the request may have reached the server */
+    const char *body;      /* NUL-terminated */
     size_t body_len;
-    const char *content_type; /* "" if none */
-    int retry_after;         /* seconds, -1 if the header is not there */
+    const char *content_type;    /* "" if none */
+    int retry_after;             /* seconds, -1 if the header is not there */
     const char *const *warnings; /* texts of Warning: headers (299 - "text"), ends with NULL */
 };
 
@@ -52,8 +51,8 @@ struct http_request {
 };
 
 /* NULL with err only for what is wrong with the request itself. */
-struct http_call *http_send(struct http_client *client, const struct http_request *request,
-                            struct err *err);
+struct http_call *http_send(struct http_client *client, const struct http_request *request, struct err *err);
 
-/* Gives up a call: the connection's stream is reset, `done` is not called. Sets *call to NULL. */
+/* Gives up a call: `done` is not called. Sets *call to NULL. Its stream is reset, and the others on the
+ * connection go on; libcurl 7.88 sends that reset with the connection's next bytes. */
 void http_cancel(struct http_call **call);
