@@ -101,6 +101,8 @@ struct yaml_reader {
     yaml_parser_t parser;
     const char *text; /* this document's part of the text */
     size_t len;
+    size_t handed; /* how many of them libyaml has */
+    bool ended;
     size_t lines_before;
     struct buf out;
     struct buf keys;
@@ -120,6 +122,10 @@ int yaml_fail(struct yaml_reader *r, yaml_mark_t at, enum err_code code, const c
 int yaml_fail_at(struct yaml_reader *r, yaml_mark_t at);
 /* Says what libyaml found wrong. Returns -1. */
 int yaml_fail_parser(struct yaml_reader *r);
+
+/* Refuses a byte order mark at the start of a line: libyaml passes over it and go-yaml makes it
+ * part of a key. */
+int yaml_check_marks(struct yaml_reader *r);
 
 /* Reads one part of a text, that is at most one document. `item->json` stays NULL for an empty one. */
 int yaml_read_part(struct yaml_reader *r, struct yaml_document *item);

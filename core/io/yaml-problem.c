@@ -23,12 +23,12 @@ int yaml_fail_at(struct yaml_reader *r, yaml_mark_t at)
     return err_prefix(r->err, "%zu:%zu", at.line + 1 + r->lines_before, at.column + 1);
 }
 
-/* What libyaml says, and what we say; %zu is the line where the construct began. */
+/* What libyaml says, and what we say. */
 struct problem {
     const char *context; /* NULL: any */
     const char *problem;
-    bool at_start; /* the place to look at is where the construct began */
-    const char *sentence;
+    bool at_start;        /* the place to look at is where the construct began */
+    const char *sentence; /* @: the line where the construct began */
 };
 
 static const struct problem problems[] = {
@@ -85,12 +85,6 @@ static const struct problem problems[] = {
      "a \"!\" begins a tag: put a text that begins with \"!\" in quotes"},
     {"tag", "did not find expected tag URI", true,
      "a \"!\" begins a tag: put a text that begins with \"!\" in quotes"},
-    {NULL, "incomplete UTF-8 octet sequence", false, "the text ends within a UTF-8 character"},
-    {NULL, "control characters are not allowed", false,
-     "the control character U+%04X cannot stand in YAML: write it as an escape in double quotes"},
-    {NULL, "invalid Unicode character", false, "the text is not UTF-8: these bytes are no Unicode character"},
-    {NULL, "octet", false, "the text is not UTF-8: byte 0x%02X is none of it here"},
-    {NULL, "UTF-8", false, "the text is not UTF-8: byte 0x%02X is none of it here"},
 };
 
 static const struct problem *problem_find(const yaml_parser_t *p)
@@ -153,21 +147,34 @@ static void expand_line(const char *sentence, size_t line, char *text, size_t si
         snprintf(text, size, "%s", sentence);
 }
 
-static int fail_reader(struct yaml_reader *r, const struct problem *known)
+/* The reader stops at a control character, or at bytes that are no UTF-8; of those libyaml names
+ * any one, so the first is looked up. */
+static int fail_reader(struct yaml_reader *r)
 {
     const yaml_parser_t *p = &r->parser;
-    yaml_mark_t at = mark_of_byte(r, p->problem_offset);
-    if (!known)
-        return yaml_fail(r, at, ERR_BAD_REQUEST, "%s", p->problem ? p->problem : "the text cannot be read");
-    if (strstr(known->sentence, "U+%04X"))
+    if (p->problem && strstr(p->problem, "control characters"))
         return yaml_fail(
-            r, at, ERR_BAD_REQUEST,
+            r, mark_of_byte(r, p->problem_offset), ERR_BAD_REQUEST,
             "the control character U+%04X cannot stand in YAML: write it as an escape in double quotes",
             (unsigned)p->problem_value);
-    if (strstr(known->sentence, "0x%02X"))
-        return yaml_fail(r, at, ERR_BAD_REQUEST, "the text is not UTF-8: byte 0x%02X is none of it here",
-                         (unsigned)p->problem_value & 0xFF);
-    return yaml_fail(r, at, ERR_BAD_REQUEST, "%s", known->sentence);
+    size_t at = 0, n;
+    while (at < r->len && (n = str_utf8_len(r->text + at, r->len - at)) > 0)
+        at += n;
+    if (at == r->len)
+        return yaml_fail(r, mark_of_byte(r, p->problem_offset), ERR_BAD_REQUEST, "%s",
+                         p->problem ? p->problem : "the text cannot be read");
+    return yaml_fail(r, mark_of_byte(r, at), ERR_BAD_REQUEST,
+                     "the text is not UTF-8: byte 0x%02X is none of it here", (unsigned char)r->text[at]);
+}
+
+int yaml_check_marks(struct yaml_reader *r)
+{
+    static const char line_with_mark[] = "\n\xEF\xBB\xBF";
+    const char *at = r->len ? memmem(r->text, r->len, line_with_mark, 4) : NULL;
+    if (!at)
+        return 0;
+    return yaml_fail(r, mark_of_byte(r, (size_t)(at - r->text) + 1), ERR_BAD_REQUEST,
+                     "a byte order mark stands inside a document: remove it");
 }
 
 int yaml_fail_parser(struct yaml_reader *r)
@@ -175,9 +182,9 @@ int yaml_fail_parser(struct yaml_reader *r)
     const yaml_parser_t *p = &r->parser;
     if (p->error == YAML_MEMORY_ERROR)
         return err_no_memory(r->err);
-    const struct problem *known = problem_find(p);
     if (p->error == YAML_READER_ERROR)
-        return fail_reader(r, known);
+        return fail_reader(r);
+    const struct problem *known = problem_find(p);
     yaml_mark_t at = known && known->at_start && p->context ? p->context_mark : p->problem_mark;
     if (p->problem && strstr(p->problem, "cannot start any token"))
         return fail_start(r, at);

@@ -168,15 +168,35 @@ static int next_type(struct yaml_reader *r, yaml_event_type_t *type, yaml_mark_t
     return 0;
 }
 
+/* Hands libyaml the text with its last line ended, as kubectl does: a block scalar that the end
+ * of the file cuts off still ends with a newline. */
+static int hand_out(void *arg, unsigned char *buffer, size_t size, size_t *read)
+{
+    struct yaml_reader *r = arg;
+    size_t n = r->len - r->handed < size ? r->len - r->handed : size;
+    memcpy(buffer, r->text + r->handed, n);
+    r->handed += n;
+    if (n == 0 && size && r->text[r->len - 1] != '\n' && !r->ended) {
+        buffer[n++] = '\n';
+        r->ended = true;
+    }
+    *read = n;
+    return 1;
+}
+
 int yaml_read_part(struct yaml_reader *r, struct yaml_document *item)
 {
     yaml_event_type_t type;
     yaml_mark_t at;
     int rc = -1;
+    if (yaml_check_marks(r))
+        return -1;
     if (!yaml_parser_initialize(&r->parser))
         return err_no_memory(r->err);
     yaml_parser_set_encoding(&r->parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&r->parser, (const unsigned char *)r->text, r->len);
+    yaml_parser_set_input(&r->parser, hand_out, r);
+    r->handed = 0;
+    r->ended = false;
     if (next_type(r, &type, &at) || next_type(r, &type, &at))
         goto out;
     if (type == YAML_DOCUMENT_START_EVENT) {

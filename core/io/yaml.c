@@ -30,10 +30,16 @@ static const char *skip_blanks(const char *at, const char *end)
     return at;
 }
 
+/* Empty or a comment. A comment with other bytes than printable ASCII is left to libyaml: it may
+ * hold a line break that only YAML knows. */
 static bool is_blank_line(const char *at, size_t len)
 {
-    const char *p = skip_blanks(at, at + len);
-    return p == at + len || *p == '#';
+    const char *end = at + len;
+    const char *p = skip_blanks(at, end);
+    if (p < end && *p == '#')
+        while (p < end && (unsigned char)*p >= ' ' && (unsigned char)*p < 0x7F)
+            p++;
+    return skip_blanks(p, end) == end && (p == end || *p != '\r' || end - p == 2);
 }
 
 static bool is_separator(const char *at, size_t len)
