@@ -83,8 +83,10 @@ static int request_id(const char *id, struct err *err)
 {
     size_t n = strlen(id);
     for (size_t i = 0; i < n; i++)
-        if (!isalnum((unsigned char)id[i]) && !strchr("._-", id[i]))
+        if (!isalnum((unsigned char)id[i]) && !strchr("._-", id[i])) {
             n = 65;
+            break;
+        }
     if (n > 64 || *id == '.')
         return err_code(err, ERR_BAD_REQUEST,
                         "executionId must be 1 to 64 of A-Z a-z 0-9 . _ - and not begin with a dot");
