@@ -28,8 +28,8 @@ void flags_free(struct flags *flags);
 
 bool flags_help(const struct flags *flags); /* --help was given: nothing else was checked */
 bool flag_on(const struct flags *flags, const char *name);
-const char *flag_value(const struct flags *flags, const char *name);        /* NULL where there is none */
-const char *const *flag_list(const struct flags *flags, const char *name);  /* ends with NULL */
+const char *flag_value(const struct flags *flags, const char *name);       /* NULL where there is none */
+const char *const *flag_list(const struct flags *flags, const char *name); /* ends with NULL */
 const char *const *flags_words(const struct flags *flags, size_t *count);
 
 /* Writes the table to stdout, as --help shows it. */

@@ -12,9 +12,9 @@ struct remote;
 
 struct remote_options {
     struct loop *loop;
-    const char *server;      /* http://HOST:PORT */
-    const char *token;       /* bearer token or NULL */
-    const char *start;       /* the start request as JSON */
+    const char *server; /* http://HOST:PORT */
+    const char *token;  /* bearer token or NULL */
+    const char *start;  /* the start request as JSON */
     size_t start_len;
     void (*event)(void *arg, const char *json, size_t len); /* one event */
     void (*note)(void *arg, const char *text);              /* "connection lost, trying again" */

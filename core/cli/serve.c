@@ -85,16 +85,17 @@ static int serve_settings(const struct flags *flags, struct host_options *option
 
 static int serve_listen(struct serve *s, const struct flags *flags, struct err *err)
 {
-    s->server = server_new(&(struct server_options){
-                               .loop = s->host.loop,
-                               .listen = flag_value(flags, "listen"),
-                               .executions = s->host.executions,
-                               .clusters = s->host.clusters,
-                               .packs = s->host.packs,
-                               .allow_hosts = flag_list(flags, "allow-host"),
-                               .allow_origins = flag_list(flags, "allow-origin"),
-                           },
-                           err);
+    s->server = server_new(
+        &(struct server_options){
+            .loop = s->host.loop,
+            .listen = flag_value(flags, "listen"),
+            .executions = s->host.executions,
+            .clusters = s->host.clusters,
+            .packs = s->host.packs,
+            .allow_hosts = flag_list(flags, "allow-host"),
+            .allow_origins = flag_list(flags, "allow-origin"),
+        },
+        err);
     if (!s->server)
         return -1;
     s->term = signal_watch_start(s->host.loop, SIGTERM, serve_stop, s);
@@ -133,8 +134,8 @@ static int serve_run(const struct flags *flags)
 
 static const struct flag serve_flags[] = {
     {"listen", 0, FLAG_VALUE, "HOST:PORT", "where to listen; port 0 takes any free one", "127.0.0.1:7070"},
-    {"kubeconfig", 0, FLAG_VALUE, "FILE", "kubeconfig; else $KUBECONFIG, ~/.kube/config, the in-cluster account",
-     NULL},
+    {"kubeconfig", 0, FLAG_VALUE, "FILE",
+     "kubeconfig; else $KUBECONFIG, ~/.kube/config, the in-cluster account", NULL},
     {"context", 0, FLAG_VALUE, "NAME", "context to use where a request names none", NULL},
     {"scripts", 0, FLAG_LIST, "DIR", "folder with resources/ flows/ guardrails/ lib/; later ones win", NULL},
     {"auth", 0, FLAG_VALUE, "MODE", "who is let in: local is the host's own user on this machine", "local"},

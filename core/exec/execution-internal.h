@@ -49,8 +49,8 @@ struct executions {
 
 struct execution *execution_new(struct executions *set, struct start_request *request,
                                 const struct user *user, char *id);
-void execution_plan(struct execution *execution);  /* says `planned` */
-void execution_begin(struct execution *execution); /* its turn has come */
+void execution_plan(struct execution *execution);    /* says `planned` */
+void execution_begin(struct execution *execution);   /* its turn has come */
 void execution_abandon(struct execution *execution); /* stops its work without a word */
 const char *execution_status_name(enum execution_status status);
 const char *execution_mode(const struct execution *execution);

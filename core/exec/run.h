@@ -41,7 +41,7 @@ void execution_raw_line(struct execution *execution, enum event_stream stream, c
 
 struct execution_end {
     int exit_code, signal;
-    const char *error; /* "" on success; ignored where it was cancelled */
+    const char *error;  /* "" on success; ignored where it was cancelled */
     enum err_code code; /* what kind of failure `error` is */
     struct event_counts changed;
     const struct event_document *documents;
