@@ -1,0 +1,139 @@
+/* edge-internal.h: what the files of edge/ share: the server, its connections, one exchange.
+ *
+ * A connection lives from accept to lws's WSI_DESTROY and is found through the wsi's opaque
+ * pointer; `wsi` in it is NULL once lws has said goodbye, so nobody writes to a dead one. An
+ * exchange is one HTTP request on it and its answer, a stream its WebSocket: both belong to the
+ * connection and take what they wait for (a kube call, a pool job, a view) down with them. */
+#pragma once
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/json-write.h"
+#include "edge/http-check.h"
+#include "edge/server.h"
+#include "guard/auth.h"
+#include "loop/loop.h"
+
+#include <libwebsockets.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+enum {
+    EDGE_HANDSHAKE_S = 10,         /* for headers, and for a stream's first message */
+    EDGE_ANSWER_S = 60,            /* for an answer that waits for a cluster */
+    EDGE_SEND_S = 30,              /* for a reader to take the next piece of an answer */
+    EDGE_BODY_S = 120,             /* for a whole body */
+    EDGE_LINGER_S = 2,             /* for the rest of a refused body */
+    EDGE_REFUSED_CONNECTIONS = 64, /* open ones that were not admitted */
+    EDGE_CONNECTIONS = 10000,      /* open ones in all */
+    EDGE_HEADER_BYTES = 16 * 1024, /* cookies of other programs on localhost come along */
+    EDGE_MESSAGE_BYTES = 8 * 1024 * 1024,
+    EDGE_FRAME_BYTES = 256 * 1024, /* one batch */
+    EDGE_POOL_BYTES = 256 * 1024,  /* longer texts are parsed on the pool */
+    EDGE_GOODBYE_MS = 500,         /* for close frames to leave at the end */
+};
+
+struct kube_call;
+struct listeners;
+struct stream;
+
+struct connection {
+    TAILQ_ENTRY(connection) link;
+    struct server *server;
+    struct lws *wsi;
+    struct user user; /* where admitted */
+    char *refusal;    /* why not admitted; NULL: admitted */
+    struct exchange *exchange;
+    struct stream *stream;
+    bool batch;
+};
+
+TAILQ_HEAD(connection_list, connection);
+
+struct server {
+    struct server_options options;
+    char **allow_hosts, **allow_origins;
+    char *url;
+    unsigned port;
+    struct lws_context *context;
+    struct lws_vhost *vhost;
+    struct listeners *listeners; /* NULL once drained */
+    struct connection_list connections;
+    size_t connection_count, refused_count;
+    bool draining;
+    unsigned char *frame; /* LWS_PRE + EDGE_FRAME_BYTES and one event; used within one callback */
+    struct lws_protocols protocols[3];
+};
+
+/* ---- listen.c ---- */
+
+/* Binds what `listen` says; sets server->port. NULL with err. */
+struct listeners *listeners_open(struct server *server, const char *listen, struct err *err);
+void listeners_close(struct listeners **listeners);
+
+/* ---- server.c ---- */
+
+/* Takes an accepted socket over. */
+void server_adopt(struct server *server, int fd);
+
+/* ---- exchange.c: one request, one answer ---- */
+
+struct exchange {
+    struct connection *connection;
+    const struct http_route *route; /* NULL: refused */
+    bool head, ready;
+    bool close;        /* the connection ends with the answer … */
+    bool body_pending; /* … once what still comes was read: unread, it would reset the answer away */
+    bool done;
+    struct buf query; /* "name=value" texts, each NUL-terminated, decoded */
+    struct buf body;
+    size_t body_expected;
+    uint64_t body_until; /* clock_mono_ms */
+    struct buf out;      /* LWS_PRE bytes of room, then header and body */
+    size_t sent;
+    /* What the answer waits for. */
+    struct kube_call *call;
+    struct timer *timer;
+    struct job *job;
+    void *job_arg;
+    loop_fn *job_dispose;
+};
+
+/* Reads the request's headers and judges it; what is refused has its answer already. */
+struct exchange *exchange_new(struct connection *connection);
+void exchange_free(struct exchange **x);
+
+/* Writes what can be written. 1: all is sent, 0: more to come, -1: the connection is lost. */
+int exchange_pump(struct exchange *x);
+
+/* The value of a query parameter; NULL where it is not, "" for an empty one. */
+const char *exchange_param(const struct exchange *x, const char *name);
+/* A number within the bounds; `otherwise` where it is not said. -1 when it was answered with 400. */
+int exchange_number(struct exchange *x, const char *name, uint64_t least, uint64_t most, uint64_t otherwise,
+                    uint64_t *out);
+
+/* The answer; takes the body's bytes over. */
+void exchange_send(struct exchange *x, int status, const char *type, struct buf *body);
+void exchange_send_json(struct exchange *x, int status, struct buf *body);
+void exchange_fail(struct exchange *x, const struct err *err);
+void exchange_refuse(struct exchange *x, int status, const char *code, const char *extra,
+                     const char *message);
+
+/* {"error":{"code","message"}} */
+void edge_write_error(struct buf *out, const char *code, const char *message);
+int edge_status(enum err_code code);
+
+/* ---- rest.c ---- */
+
+const struct http_route *rest_routes(void);
+
+/* ---- stream.c ---- */
+
+struct stream *stream_new(struct connection *connection);
+void stream_free(struct stream **stream);
+/* Each returns what the lws callback returns: -1 closes. */
+int stream_receive(struct stream *stream, const char *data, size_t len);
+int stream_writable(struct stream *stream);
+int stream_timeout(struct stream *stream);
+void stream_goodbye(struct stream *stream); /* the host ends: 1001 */
