@@ -16,12 +16,29 @@ struct packs;
 
 struct pack_resource {
     const char *name, *kind, *help;
-    const char *file;              /* as people know it: "resources/hpa.lua" or the operator's path */
-    const char *const *aliases;    /* each ends with NULL */
-    const char *const *versions;   /* "apps/v1"; the first served one is used. Default { "v1" } */
+    const char *file;            /* as people know it: "resources/hpa.lua" or the operator's path */
+    const char *const *aliases;  /* each ends with NULL */
+    const char *const *versions; /* "apps/v1"; the first served one is used. Default { "v1" } */
     const char *const *actions;
-    int stage;                     /* 0: by kind */
+    const char *const *flows;
+    int stage; /* 0: by kind */
     bool has_apply, has_validate, has_defaults, has_ready;
+};
+
+struct pack_flow {
+    const char *name, *label, *help, *action, *file;
+    const char *const *resources;
+};
+
+struct pack_guardrail {
+    const char *name, *help, *file;
+    const char *level; /* "deny", "warn", "observe" */
+    const char *const *resources;
+};
+
+struct pack_pattern {
+    const char *pattern, *file;
+    int line;
 };
 
 struct pack_fault {
@@ -40,6 +57,14 @@ unsigned pack_generation(const struct pack *pack);
 const struct pack_fault *pack_faults(const struct pack *pack, size_t *count);
 const struct pack_resource *pack_resources(const struct pack *pack, size_t *count);
 
+const struct pack_flow *pack_flows(const struct pack *pack, size_t *count);
+const struct pack_guardrail *pack_guardrails(const struct pack *pack, size_t *count);
+const struct pack_pattern *pack_patterns(const struct pack *pack, size_t *count); /* of redact_pattern */
+
+/* Why every write must be refused: a guardrail that could not be loaded and has no earlier form. NULL: none.
+ */
+const char *pack_guardrail_fault(const struct pack *pack);
+
 /* By registered name or alias; by group ("" is core) and kind. NULL where none is. */
 const struct pack_resource *pack_resource(const struct pack *pack, const char *name);
 const struct pack_resource *pack_resource_of(const struct pack *pack, const char *group, const char *kind);
@@ -49,8 +74,10 @@ const struct pack_resource *pack_resource_of(const struct pack *pack, const char
 void pack_push_resource(lua_State *L, const struct pack_resource *resource);
 void pack_push_module(lua_State *L, const char *module);
 
-/* The running generation, reloaded when a file changes. */
+/* The running generation, reloaded when a file changes. A change that loses something which
+ * worked, and that no file's earlier form can stand in for, leaves the whole old generation
+ * running: only its faults are then new. Reading and compiling happen on the pool. */
 struct packs *packs_new(struct loop *loop, const char *shipped, const char *const *dirs);
 void packs_free(struct packs *packs);
 struct pack *packs_current(struct packs *packs); /* not kept for the caller */
-void packs_reload(struct packs *packs);          /* now: SIGHUP */
+void packs_reload(struct packs *packs);          /* now: SIGHUP; it is there some turns later */
