@@ -130,6 +130,9 @@ static bool match_class(int c, int cl)
     case 'x':
         res = isxdigit(c);
         break;
+    case 'z': /* no longer in the manual, still in 5.4 */
+        res = c == 0;
+        break;
     default:
         return cl == c;
     }

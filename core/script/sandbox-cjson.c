@@ -64,20 +64,29 @@ static void measure_string(struct measure *m)
         sandbox_charge(m->L, len / 4);
 }
 
+/* What walking over a table costs. Room that removed keys left behind is walked too, and only the
+ * clock sees it. */
+static void charge_walk(lua_State *L)
+{
+    uint64_t begin = clock_mono_us();
+    size_t n = 1;
+    lua_pushnil(L);
+    while (lua_next(L, -2)) {
+        lua_pop(L, 1);
+        n++;
+    }
+    sandbox_charge(L, n * 8 + (clock_mono_us() - begin) * 600);
+}
+
 static void measure_table(struct measure *m)
 {
     lua_State *L = m->L;
     if (++m->depth > JSON_DEPTH)
         luaL_error(L, "cjson.encode: nested deeper than %d, or the table holds itself", JSON_DEPTH);
     luaL_checkstack(L, 8, "cjson.encode");
-    size_t before = m->nodes;
-    /* Room that removed keys left behind is walked too, and only the clock sees it. */
-    uint64_t begin = clock_mono_us();
+    charge_walk(L);
     lua_pushnil(L);
     while (lua_next(L, -2)) {
-        uint64_t step = clock_mono_us();
-        if (step - begin >= 10)
-            sandbox_charge(L, (step - begin) * 200);
         if (lua_type(L, -2) == LUA_TSTRING) {
             lua_pushvalue(L, -2);
             measure_string(m);
@@ -87,9 +96,7 @@ static void measure_table(struct measure *m)
         }
         measure_value(m);
         lua_pop(L, 1);
-        begin = clock_mono_us();
     }
-    sandbox_charge(L, (m->nodes - before) * 4 + (clock_mono_us() - begin) * 200);
     m->bytes += 64;
     m->depth--;
 }
