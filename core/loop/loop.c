@@ -111,13 +111,13 @@ int loop_close(struct loop *loop)
         free(d);
     }
     uv_walk(&loop->uv, loop_name_open, &open);
+    if (open > 0)
+        return open;
     uv_close((uv_handle_t *)&loop->idle, NULL);
-    if (open == 0) {
-        uv_run(&loop->uv, UV_RUN_DEFAULT);
-        uv_loop_close(&loop->uv);
-        free(loop);
-    }
-    return open;
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    uv_loop_close(&loop->uv);
+    free(loop);
+    return 0;
 }
 
 static void timer_free(uv_handle_t *handle)

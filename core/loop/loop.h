@@ -24,8 +24,8 @@ void loop_run(struct loop *loop);  /* until loop_stop(), or nothing is left to d
 void loop_turn(struct loop *loop); /* one turn, waiting for something to happen */
 void loop_stop(struct loop *loop);
 
-/* Runs what still closes, frees the loop, and returns how many handles were left
- * open (each named in the log): 0 in a host that cleans up. */
+/* Runs what still closes, frees the loop and returns 0; or returns how many handles were left
+ * open (each named in the log), and the loop stays. */
 int loop_close(struct loop *loop);
 
 /* Once after `ms`, or every `ms`. */
