@@ -70,8 +70,11 @@ static bool cell_slice_ended(const struct cell *cell)
     return clock_mono_us() - cell->slice_began_us >= cell->limits.slice_us;
 }
 
-static int cell_raise_kill(struct cell_task *task, lua_State *co)
+/* Puts the task aside for good where that is possible, for raising goes through every pcall below. */
+static int cell_raise_kill(struct cell_task *task, lua_State *co, bool hook)
 {
+    if (hook && !task->call && lua_isyieldable(co))
+        return lua_yield(co, 0);
     lua_pushlightuserdata(co, task); /* needs no memory */
     return lua_error(co);
 }
@@ -81,14 +84,15 @@ void cell_hook(lua_State *co, lua_Debug *ar)
     struct cell *cell = cell_of(co);
     struct cell_task *task = cell->current;
     (void)ar;
-    if (task->kill != KILL_NONE) {
-        cell_raise_kill(task, co);
-    } else if (cell_slice_ended(cell)) {
-        if (cell_over(task, co))
-            cell_raise_kill(task, co);
+    if (task->kill != KILL_NONE || (cell_slice_ended(cell) && cell_over(task, co))) {
+        cell_raise_kill(task, co, true);
+        return;
+    }
+    if (cell_slice_ended(cell)) {
         if (!task->call && lua_isyieldable(co)) {
             task->sliced = true;
             lua_yield(co, 0);
+            return;
         }
     }
     if (task->hurried) { /* cell_charge() had asked for one look, and nothing came of it */
@@ -105,11 +109,11 @@ void cell_charge(lua_State *L, size_t steps)
     if (!task || task->co != L)
         return;
     if (task->kill != KILL_NONE)
-        cell_raise_kill(task, L);
+        cell_raise_kill(task, L, false);
     if (!cell_slice_ended(cell))
         return;
     if (cell_over(task, L))
-        cell_raise_kill(task, L);
+        cell_raise_kill(task, L, false);
     if (!task->hurried) {
         task->hurried = true;
         lua_sethook(L, cell_hook, LUA_MASKCOUNT, 1);
@@ -329,6 +333,9 @@ void cell_resume(struct cell_task *task, int args)
     lua_sethook(task->co, cell_hook, LUA_MASKCOUNT, CELL_HOOK_EVERY);
     status = lua_resume(task->co, outer.task ? outer.task->co : cell->L, args, &results);
     cell_end(cell, &outer);
+    /* Neither a slice's end nor a wait: the sandbox's pcall let out-of-memory through. */
+    if (status == LUA_YIELD && !task->sliced && task->wait.state != WAIT_YIELDED)
+        cell_kill(task, KILL_MEMORY);
     if (task->kill != KILL_NONE || status != LUA_YIELD)
         cell_finish(task, status);
     else if (task->sliced)

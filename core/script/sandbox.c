@@ -13,6 +13,9 @@ struct sandbox {
     bool out_of_memory; /* a pcall saw it: from then on the way goes only outwards */
 };
 
+/* Catching an error walks the whole stack once, however deep it is. */
+enum { PCALL_CAUGHT = 65536 };
+
 /* Their addresses are keys of the registry. */
 static const char sandbox_key, globals_key;
 
@@ -48,8 +51,11 @@ static int pcall_done(lua_State *L, int status, lua_KContext context)
     (void)context;
     if (status == LUA_OK || status == LUA_YIELD)
         return lua_gettop(L);
+    /* Put aside for good where that is possible: raising again would take the stack's end by end
+     * through every pcall below, which takes the square of its depth (minutes at 64 MiB). */
     if (must_end(L, status))
-        return lua_error(L);
+        return lua_isyieldable(L) ? lua_yield(L, 0) : lua_error(L);
+    sandbox_charge(L, PCALL_CAUGHT);
     lua_pushboolean(L, 0);
     lua_pushvalue(L, -2);
     return 2;

@@ -1,0 +1,4 @@
+-- ends: encode-cycle.lua:
+local t = {}
+t.t = t
+cjson.encode(t)

@@ -1,0 +1,2 @@
+-- ends: xxxx
+error(("x"):rep(1000000), 0)
