@@ -148,7 +148,7 @@ static int apply_setup(lua_State *L, void *arg)
 {
     struct apply *a = arg;
     const struct document *d = a->bundle.order[a->next];
-    pack_push_module(L, "lib.apply");
+    pack_push_module(L, "apply");
     lua_getfield(L, -1, "document");
     lua_remove(L, -2);
     ctx_push(L);

@@ -379,7 +379,7 @@ void ctx_push(lua_State *L)
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TTABLE)
         return;
     lua_pop(L, 1);
-    pack_push_module(L, "lib.ctx");
+    pack_push_module(L, "ctx");
     luaL_newlib(L, ctx_core);
     lua_newtable(L);
     ctx_push_request(L, execution_request(ctx->execution));
