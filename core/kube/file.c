@@ -97,7 +97,7 @@ char *kube_base64(const char *text, size_t *len)
 {
     size_t digits = 0, pads = 0, n = 0;
     unsigned bits = 0;
-    char *out = malloc(strlen(text) / 4 * 3 + 4);
+    char *out = calloc(1, strlen(text) / 4 * 3 + 4);
     if (!out)
         return NULL;
     for (; *text; text++) {
