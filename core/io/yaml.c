@@ -192,7 +192,7 @@ static int add_document(struct yaml_documents *out, const struct yaml_document *
 
 int yaml_parse(const char *text, size_t len, struct yaml_documents *out, struct err *err)
 {
-    struct err ignored;
+    struct err ignored = {0};
     struct yaml_budget budget = {0};
     struct yaml_reader r = {.budget = &budget, .err = err ? err : &ignored};
     struct cutter c = {.at = text, .end = text + len};

@@ -21,6 +21,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     for (size_t i = 0; i < documents.count; i++) {
         const struct yaml_document *d = &documents.items[i];
+        /* jansson takes no NUL in a key; bytes of !!binary keys may become one and the same U+FFFD. */
+        if (strstr(d->json, "\\u0000") || strstr(d->json, "\xEF\xBF\xBD"))
+            continue;
         json_t *json = json_loadb(d->json, d->json_len,
                                   JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
         if (!json_is_object(json) || strlen(d->json) != d->json_len || d->line == 0)
