@@ -9,6 +9,17 @@ static int compare_names(const void *a, const void *b)
     return strcmp(((const struct yaml_anchor *)a)->name, ((const struct yaml_anchor *)b)->name);
 }
 
+static void *copy(const void *data, size_t n)
+{
+    char *p = malloc(n + 1);
+    if (p) {
+        if (n)
+            memcpy(p, data, n);
+        p[n] = '\0';
+    }
+    return p;
+}
+
 static void anchor_clear(struct yaml_anchor *a)
 {
     free((char *)a->scalar.text);
@@ -50,11 +61,9 @@ static const yaml_char_t *anchor_name(const yaml_event_t *event)
 static struct yaml_anchor *anchor_add(struct yaml_reader *r, const yaml_char_t *name)
 {
     struct yaml_anchor *a = calloc(1, sizeof(*a));
-    if (a && (a->name = malloc(strlen((const char *)name) + 1)) != NULL) {
-        strcpy(a->name, (const char *)name);
-        if (tsearch(a, &r->anchors, compare_names))
-            return a;
-    }
+    if (a && (a->name = copy(name, strlen((const char *)name))) != NULL &&
+        tsearch(a, &r->anchors, compare_names))
+        return a;
     if (a)
         free(a->name);
     free(a);
@@ -85,17 +94,6 @@ static int charge(struct yaml_reader *r, const yaml_event_t *event, size_t bytes
                          YAML_MAX_COPIED >> 20);
     r->budget->bytes += bytes;
     return 0;
-}
-
-static void *copy(const void *data, size_t n)
-{
-    char *p = malloc(n + 1);
-    if (p) {
-        if (n)
-            memcpy(p, data, n);
-        p[n] = '\0';
-    }
-    return p;
 }
 
 /* The anchor to fill, NULL where there is none or a later node took its name. */
@@ -143,17 +141,18 @@ int yaml_anchor_list(struct yaml_reader *r, const yaml_event_t *event, unsigned 
 }
 
 /* Keys of a map are scattered in reader.keys, between those of maps that were merged away. */
-static int anchor_keys(struct yaml_reader *r, struct yaml_anchor *a, size_t start)
+static int copy_members(struct yaml_reader *r, struct yaml_anchor *a, size_t first, size_t start)
 {
     size_t at = 0;
-    for (size_t i = 0; i < a->count; i++)
-        at += a->members[i].key_len;
+    for (size_t i = first; i < r->count; i++)
+        at += r->members[i].key_len;
     a->keys = malloc(at + 1);
     if (!a->keys)
         return err_no_memory(r->err);
     at = 0;
     for (size_t i = 0; i < a->count; i++) {
         struct yaml_member *m = &a->members[i];
+        *m = r->members[first + i];
         if (m->key_len)
             memcpy(a->keys + at, r->keys.data + m->key_at, m->key_len);
         m->key_at = at;
@@ -176,12 +175,12 @@ int yaml_anchor_map(struct yaml_reader *r, const yaml_event_t *event, unsigned s
     if (charge(r, event, a->json_len + a->count * sizeof(*a->members)))
         return -1;
     a->json = copy(r->out.data + start, a->json_len);
-    a->members = copy(r->members + first, a->count * sizeof(*a->members));
+    a->members = malloc((a->count + 1) * sizeof(*a->members));
     if (!a->json || !a->members)
         return err_no_memory(r->err);
     a->kind = YAML_ANCHOR_MAP;
     a->shape = shape;
-    return anchor_keys(r, a, start);
+    return copy_members(r, a, first, start);
 }
 
 struct yaml_anchor *yaml_anchor_use(struct yaml_reader *r, const yaml_event_t *event, size_t depth)

@@ -170,7 +170,7 @@ void yaml_real_key(double value, char text[32])
 {
     float single = (float)value;
     if (isnan(single) || isinf(single)) {
-        strcpy(text, isnan(single) ? ".nan" : single > 0 ? ".inf" : "-.inf");
+        snprintf(text, 32, "%s", isnan(single) ? ".nan" : single > 0 ? ".inf" : "-.inf");
         return;
     }
     int digits = 1;
