@@ -118,17 +118,57 @@ static void error_of_connect(struct http_call *call)
         err_code(&call->err, ERR_UNAVAILABLE, "%s: %s", call->origin, connect_problem(number));
 }
 
-static void error_of_broken(struct http_call *call)
+/* What OpenSSL says, of "OpenSSL SSL_read: …: error:0A00045C:SSL routines::WORDS, errno 0". */
+static int tls_words(const char *text, const char **words)
 {
-    const char *why = call->curl_error;
-    const char *what = call->head.status ? "the connection broke before the answer ended"
-                                         : "the connection was closed before an answer came";
+    const char *at = strstr(text, "routines::");
 
+    *words = at ? at + strlen("routines::") : text;
+    return (int)strcspn(*words, ",");
+}
+
+static bool error_of_tunnel(struct http_call *call)
+{
+    int status = call->head.status;
+
+    if (!call->pool->client->proxy || call->attempts || status / 100 == 2)
+        return false;
+    if (status)
+        err_code(&call->err, ERR_UNAVAILABLE, "%s: the proxy refused with status %d", call->origin, status);
+    else
+        err_code(&call->err, ERR_UNAVAILABLE, "%s: the proxy closed the connection", call->origin);
+    return true;
+}
+
+static void error_of_broken(struct http_call *call, CURLcode result)
+{
+    const char *why = call->curl_error, *what = "the connection was closed before an answer came";
+    const char *words = "";
+    int n = 0;
+
+    if (error_of_tunnel(call))
+        return;
+    if (result == CURLE_HTTP2_STREAM)
+        what = "the server gave up the request";
+    else if (call->head.status)
+        what = "the connection broke before the answer ended";
     /* Curl's other words are about itself, not about the server. */
-    if (!strstr(why, "alert") && !strstr(why, "failure:") && !str_starts(why, "HTTP/2"))
-        why = "";
-    err_code(&call->err, ERR_UNAVAILABLE, "%s: %s%s%s%s", call->origin, what, *why ? " (" : "", why,
-             *why ? ")" : "");
+    if (strstr(why, "alert") || strstr(why, "failure:") || str_starts(why, "HTTP/2"))
+        n = tls_words(why, &words);
+    err_code(&call->err, ERR_UNAVAILABLE, "%s: %s%s%.*s%s", call->origin, what, n ? " (" : "", n, words,
+             n ? ")" : "");
+}
+
+static void error_of_tls(struct http_call *call)
+{
+    const char *words;
+    int n = tls_words(call->curl_error, &words);
+
+    if (strstr(call->curl_error, "wrong version number"))
+        err_code(&call->err, ERR_UNAVAILABLE, "%s: the server does not speak TLS there (is it http://?)",
+                 call->origin);
+    else
+        err_code(&call->err, ERR_UNAVAILABLE, "%s: TLS failed: %.*s", call->origin, n, words);
 }
 
 void error_of_result(struct http_call *call, CURLcode result)
@@ -159,7 +199,7 @@ void error_of_result(struct http_call *call, CURLcode result)
                  why);
         break;
     case CURLE_SSL_CONNECT_ERROR:
-        err_code(&call->err, ERR_UNAVAILABLE, "%s: TLS failed: %s", call->origin, why);
+        error_of_tls(call);
         break;
     case CURLE_PROXY:
         err_code(&call->err, ERR_UNAVAILABLE, "%s: the proxy refused: %s", call->origin, why);
@@ -178,7 +218,7 @@ void error_of_result(struct http_call *call, CURLcode result)
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
     case CURLE_ABORTED_BY_CALLBACK:
-        error_of_broken(call);
+        error_of_broken(call, result);
         break;
     default:
         err_code(&call->err, ERR_UNAVAILABLE, "%s: %s", call->origin, why);

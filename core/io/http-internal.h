@@ -22,7 +22,8 @@ enum {
     HTTP_MAX_BODY = 64 * 1024 * 1024,
     HTTP_MAX_HEADERS = 256 * 1024, /* bytes of one answer's headers */
     HTTP_MAX_WARNINGS = 64,
-    HTTP_MAX_CONNECTIONS = 64, /* of short calls; those beyond wait for one */
+    HTTP_MAX_CONNECTIONS = 32, /* of short calls; those beyond wait for one */
+    HTTP_MAX_STREAMS = 1000,   /* on one of HTTP/2, if the server allows; beyond, curl connects again */
     HTTP_DEAD_PATH_MS = 20000, /* unacknowledged for so long: the connection is dead */
 };
 

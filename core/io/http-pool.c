@@ -98,13 +98,15 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *un
     }
     if (!s)
         s = socket_watch(pool, fd);
-    if (!s)
-        return -1;
     if (what & CURL_POLL_IN)
         events |= UV_READABLE;
     if (what & CURL_POLL_OUT)
         events |= UV_WRITABLE;
-    return uv_poll_start(&s->poll, events, socket_ready) ? -1 : 0;
+    /* Returning -1 would make the whole multi handle unusable; like this, the calls on the
+     * socket end at their limit, and those to come start afresh. */
+    if (!s || uv_poll_start(&s->poll, events, socket_ready))
+        pool->retired = true;
+    return 0;
 }
 
 static void timer_fired(uv_timer_t *timer)
@@ -148,6 +150,7 @@ struct http_pool *pool_new(struct http_client *client, bool streams)
     if (!streams) {
         curl_multi_setopt(pool->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
         curl_multi_setopt(pool->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)HTTP_MAX_CONNECTIONS);
+        curl_multi_setopt(pool->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, (long)HTTP_MAX_STREAMS);
         curl_multi_setopt(pool->multi, CURLMOPT_MAXCONNECTS, (long)HTTP_MAX_CONNECTIONS);
     }
     TAILQ_INSERT_TAIL(&client->pools, pool, link);

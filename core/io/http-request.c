@@ -78,6 +78,7 @@ static int on_carried(void *arg, char *ip, char *local_ip, int port, int local_p
     (void)local_port;
     if (call->attempts && !call->repeatable && call->on_wire && !call->refused)
         return CURL_PREREQFUNC_ABORT;
+    head_clear(&call->head); /* a proxy's answer to CONNECT */
     call->attempts++;
     call->on_wire = call->refused = false;
     call->stream_id = 0;
@@ -209,7 +210,6 @@ static int set_connection(struct http_call *call, const struct http_client *clie
     bad |= curl_easy_setopt(e, CURLOPT_BUFFERSIZE, 65536L);
     bad |= curl_easy_setopt(e, CURLOPT_PROXY, str_or(client->proxy, ""));
     bad |= curl_easy_setopt(e, CURLOPT_NOPROXY, "");
-    bad |= curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     if (call->on_data) {
         bad |= curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L);
         bad |= curl_easy_setopt(e, CURLOPT_FORBID_REUSE, 1L);

@@ -89,7 +89,7 @@ struct peer {
     pthread_t thread;
     int fd;
     SSL *ssl;
-    bool over;
+    bool over, tunnel;
     /* HTTP/2 */
     uint32_t stream, held[32];
     int held_count;
@@ -98,11 +98,11 @@ struct peer {
 struct server {
     int fd, port;
     SSL_CTX *tls;
-    bool h2, silent;
+    bool h2, silent, proxy;
     pthread_t thread;
     atomic_bool stopping;
     atomic_int connections, requests, resets, hung_up, die_left, refuse_left;
-    char sni[128];
+    char sni[128], tunnel_to[128];
     struct peer peers[SERVER_PEERS];
 };
 
@@ -182,10 +182,21 @@ static void h1_endless(struct peer *p)
 
 static void h1_answer(struct peer *p, const char *head, const char *body)
 {
-    char path[128] = "";
+    char path[128] = "", size[32];
 
     sscanf(head, "%*s %127s", path);
-    if (!strcmp(path, "/hang"))
+    snprintf(size, sizeof size, "%zu bytes", strlen(body));
+    if (p->server->proxy && !strncmp(head, "CONNECT ", 8)) {
+        p->tunnel = strncmp(path, "forbidden", 9) && strncmp(path, "closing", 7);
+        snprintf(p->server->tunnel_to, sizeof p->server->tunnel_to, "%s", path);
+        if (p->tunnel)
+            peer_puts(p, "HTTP/1.1 200 OK\r\n\r\n");
+        else if (*path == 'f')
+            peer_puts(p, "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n");
+        p->over = p->over || !p->tunnel;
+    } else if (!strcmp(path, "/size"))
+        h1_echo(p, head, size);
+    else if (!strcmp(path, "/hang"))
         peer_hang(p);
     else if (!strcmp(path, "/endless"))
         h1_endless(p);
@@ -222,9 +233,10 @@ static void h1_answer(struct peer *p, const char *head, const char *body)
 
 static void h1_serve(struct peer *p)
 {
-    char head[8192], body[4096];
+    char head[8192];
 
-    while (!p->over) {
+    while (!p->over && !p->tunnel) {
+        char *body;
         const char *length;
         size_t n = 0, len;
 
@@ -232,14 +244,22 @@ static void h1_serve(struct peer *p)
             if (n + 1 >= sizeof head || !peer_read_all(p, head + n, 1))
                 return;
             head[++n] = '\0';
+            if (*head == 0x16) { /* a TLS handshake: as Go's server answers it */
+                peer_puts(
+                    p, "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTPS request to an HTTP server.\n");
+                return;
+            }
         } while (n < 4 || strcmp(head + n - 4, "\r\n\r\n"));
         length = strcasestr(head, "content-length: ");
         len = length ? strtoul(length + 16, NULL, 10) : 0;
-        if (len >= sizeof body || !peer_read_all(p, body, len))
-            return;
-        body[len] = '\0';
-        p->server->requests++;
-        h1_answer(p, head, body);
+        body = calloc(1, len + 1);
+        if (peer_read_all(p, body, len)) {
+            p->server->requests++;
+            h1_answer(p, head, body);
+        } else {
+            p->over = true;
+        }
+        free(body);
     }
 }
 
@@ -255,7 +275,16 @@ static void h2_frame(struct peer *p, int type, int flags, uint32_t stream, const
     peer_write(p, data, n);
 }
 
-enum { H2_DATA = 0, H2_HEADERS = 1, H2_RST = 3, H2_SETTINGS = 4, H2_PING = 6, H2_GOAWAY = 7, H2_END = 1 };
+enum {
+    H2_DATA = 0,
+    H2_HEADERS = 1,
+    H2_RST = 3,
+    H2_SETTINGS = 4,
+    H2_PING = 6,
+    H2_GOAWAY = 7,
+    H2_WINDOW = 8,
+    H2_END = 1
+};
 
 static void h2_reply(struct peer *p, uint32_t stream, const char *text)
 {
@@ -296,10 +325,19 @@ static void h2_reset(struct peer *p, uint32_t stream)
         }
 }
 
+static void h2_got_data(struct peer *p, uint32_t stream, size_t n)
+{
+    unsigned char more[4] = {0, 0, (unsigned char)(n >> 8), (unsigned char)n};
+
+    h2_frame(p, H2_WINDOW, 0, 0, more, 4);
+    h2_frame(p, H2_WINDOW, 0, stream, more, 4);
+}
+
 static void h2_serve(struct peer *p)
 {
     char preface[24], body[64] = "";
     unsigned char head[9], data[16384];
+    size_t got = 0;
 
     if (!peer_read_all(p, preface, 24))
         return;
@@ -319,38 +357,53 @@ static void h2_serve(struct peer *p)
         else if (head[3] == H2_HEADERS && (head[4] & H2_END))
             h2_answer(p, stream, "");
         else if (head[3] == H2_DATA && n)
+            h2_got_data(p, stream, n);
+        if (head[3] == H2_DATA && (got += n) > 60)
+            snprintf(body, sizeof body, "%zu bytes", got);
+        else if (head[3] == H2_DATA && n)
             snprintf(body, sizeof body, "%.*s", (int)n, (char *)data);
-        if (head[3] == H2_DATA && (head[4] & H2_END))
+        if (head[3] == H2_DATA && (head[4] & H2_END)) {
             h2_answer(p, stream, body);
+            got = 0;
+        }
     }
+}
+
+static void peer_run_tls(struct peer *p)
+{
+    struct server *s = p->server;
+    const unsigned char *protocol = NULL;
+    const char *name;
+    unsigned n = 0;
+
+    p->ssl = SSL_new(s->tls);
+    SSL_set_fd(p->ssl, p->fd);
+    if (SSL_accept(p->ssl) != 1)
+        return;
+    name = SSL_get_servername(p->ssl, TLSEXT_NAMETYPE_host_name);
+    snprintf(s->sni, sizeof s->sni, "%s", name ? name : "");
+    SSL_get0_alpn_selected(p->ssl, &protocol, &n);
+    if (n == 2)
+        h2_serve(p);
+    else
+        h1_serve(p);
+    if (!SSL_get_shutdown(p->ssl))
+        SSL_shutdown(p->ssl);
 }
 
 static void *peer_run(void *arg)
 {
     struct peer *p = arg;
     struct server *s = p->server;
-    const unsigned char *protocol = NULL;
-    unsigned n = 0;
 
+    if (s->proxy)
+        h1_serve(p);
     if (s->silent) {
         peer_hang(p);
-    } else if (s->tls) {
-        p->ssl = SSL_new(s->tls);
-        SSL_set_fd(p->ssl, p->fd);
-        if (SSL_accept(p->ssl) == 1) {
-            snprintf(s->sni, sizeof s->sni, "%s",
-                     SSL_get_servername(p->ssl, TLSEXT_NAMETYPE_host_name)
-                         ? SSL_get_servername(p->ssl, TLSEXT_NAMETYPE_host_name)
-                         : "");
-            SSL_get0_alpn_selected(p->ssl, &protocol, &n);
-            if (n == 2)
-                h2_serve(p);
-            else
-                h1_serve(p);
-            if (!SSL_get_shutdown(p->ssl))
-                SSL_shutdown(p->ssl);
-        }
-    } else {
+    } else if (s->tls && (!s->proxy || p->tunnel)) {
+        p->tunnel = false;
+        peer_run_tls(p);
+    } else if (!s->proxy) {
         h1_serve(p);
     }
     shutdown(p->fd, SHUT_RDWR);
