@@ -22,5 +22,8 @@ void sandbox_cjson(lua_State *L);
 void sandbox_charge_arguments(lua_State *L, const char *name);
 void sandbox_charge_results(lua_State *L, const char *name);
 
+int sandbox_next(lua_State *L);
+int sandbox_pairs(lua_State *L);
+
 /* Scripts' setmetatable, with what it needs as upvalues. */
 void sandbox_push_setmetatable(lua_State *L);

@@ -103,13 +103,11 @@ static size_t concat_length(lua_State *L, lua_Integer first, lua_Integer n, size
 {
     size_t total = 0;
     for (lua_Integer k = 0; k < n; k++) {
-        size_t len = 0;
+        size_t len = 1; /* of a number at least; more than 24 it never has */
         int type = lua_rawgeti(L, 1, first + k);
         if (type == LUA_TSTRING)
             len = lua_rawlen(L, -1);
-        else if (type == LUA_TNUMBER)
-            len = 24; /* about; the bound below is no closer than this */
-        else
+        else if (type != LUA_TNUMBER)
             luaL_error(L, "invalid value (at index %I) in table for 'concat'", first + k);
         lua_pop(L, 1);
         total += len + sep;

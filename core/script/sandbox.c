@@ -113,13 +113,17 @@ void sandbox_set_global(lua_State *L, const char *name)
 /* Moves what scripts may have of the base library from the table at `from` to the one at the top. */
 static void take_base(lua_State *L, int from)
 {
-    static const char *const names[] = {"assert", "error",    "ipairs",   "next", "pairs",
-                                        "select", "tonumber", "tostring", "type", NULL};
+    static const char *const names[] = {"assert",   "error",    "ipairs", "select",
+                                        "tonumber", "tostring", "type",   NULL};
     for (const char *const *name = names; *name; name++) {
         lua_getfield(L, from, *name);
         lua_setfield(L, -2, *name);
     }
     sandbox_charge_arguments(L, "tonumber");
+    lua_pushcfunction(L, sandbox_next);
+    lua_setfield(L, -2, "next");
+    lua_pushcfunction(L, sandbox_pairs);
+    lua_setfield(L, -2, "pairs");
     lua_pushcfunction(L, sandbox_pcall);
     lua_setfield(L, -2, "pcall");
     sandbox_push_setmetatable(L);
