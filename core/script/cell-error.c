@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CELL_REPORT_ROOM = 256 << 10, CELL_MESSAGE_MOST = 3000 };
+enum { CELL_REPORT_ROOM = 256 << 10, CELL_MESSAGE_MOST = 3000, CELL_TRACE_LEVELS = 30 };
 
 static const char api_error_name[] = "moonsail.api_error";
 
@@ -25,60 +25,85 @@ void cell_where(lua_State *co, char *where, size_t size)
     }
 }
 
-/* The error value as text: a string, or the `message` of a table (an API failure has one). A
- * script's __tostring is never called here. */
-static void cell_read_value(struct cell_task *task, lua_State *L)
+/* From the innermost call outwards, without a look at how deep it goes: Lua's own traceback finds
+ * that out in a tenth of a second where a script has recursed without end. */
+static void cell_trace(struct cell_task *task)
 {
-    size_t len;
-    int type = lua_type(L, -1);
-    if (type == LUA_TTABLE) {
-        if (lua_getmetatable(L, -1)) {
-            task->api_failure = luaL_getmetatable(L, api_error_name) == LUA_TTABLE && lua_rawequal(L, -1, -2);
-            lua_settop(L, -3);
-        }
-        lua_pushliteral(L, "message");
-        lua_rawget(L, -2);
+    lua_Debug ar;
+    int level = 0;
+    buf_puts(&task->traceback, "stack traceback:");
+    for (; level < CELL_TRACE_LEVELS && lua_getstack(task->co, level, &ar); level++) {
+        lua_getinfo(task->co, "Sln", &ar);
+        buf_printf(&task->traceback, "\n\t%s:", ar.source[0] == '@' ? ar.source + 1 : ar.short_src);
+        if (ar.currentline > 0)
+            buf_printf(&task->traceback, "%d:", ar.currentline);
+        if (ar.name)
+            buf_printf(&task->traceback, " in %s '%s'", ar.namewhat[0] ? ar.namewhat : "function", ar.name);
+        else if (ar.what[0] == 'm')
+            buf_puts(&task->traceback, " in main chunk");
+        else if (ar.what[0] == 'C')
+            buf_puts(&task->traceback, " in ?");
+        else
+            buf_printf(&task->traceback, " in function <%s:%d>", ar.short_src, ar.linedefined);
     }
-    if (lua_type(L, -1) == LUA_TSTRING) {
-        const char *text = lua_tolstring(L, -1, &len);
-        buf_append(&task->message, text,
-                   str_utf8_cut(text, len < CELL_MESSAGE_MOST ? len : CELL_MESSAGE_MOST));
-    } else {
-        buf_printf(&task->message, "the error value is a %s%s", lua_typename(L, type),
-                   type == LUA_TTABLE ? " without a message" : "");
-    }
+    if (level == CELL_TRACE_LEVELS)
+        buf_puts(&task->traceback, "\n\t...");
 }
 
-static int cell_read_error(lua_State *L)
+static void cell_take_message(struct cell_task *task, lua_State *L)
 {
-    struct cell_task *task = lua_touserdata(L, 1);
-    if (lua_gettop(task->co) > 0 && lua_checkstack(task->co, 1)) {
-        lua_pushvalue(task->co, -1);
-        lua_xmove(task->co, L, 1);
-        cell_read_value(task, L);
-    }
-    luaL_traceback(L, task->co, NULL, 0);
     size_t len;
     const char *text = lua_tolstring(L, -1, &len);
-    buf_append(&task->traceback, text, len);
+    buf_append(&task->message, text, str_utf8_cut(text, len < CELL_MESSAGE_MOST ? len : CELL_MESSAGE_MOST));
+}
+
+/* An error value that is a table: its `message`. A script's __tostring is never called here. */
+static int cell_read_table(lua_State *L)
+{
+    struct cell_task *task = lua_touserdata(L, 1);
+    lua_pushvalue(task->co, -1);
+    lua_xmove(task->co, L, 1);
+    if (lua_getmetatable(L, 2)) {
+        task->api_failure = luaL_getmetatable(L, api_error_name) == LUA_TTABLE && lua_rawequal(L, -1, -2);
+        lua_settop(L, 2);
+    }
+    lua_pushliteral(L, "message");
+    if (lua_rawget(L, 2) == LUA_TSTRING)
+        cell_take_message(task, L);
     return 0;
 }
 
-/* Runs on the main state: the task's own may be in any condition. What says why
- * a script ended must not fail because the script has taken all memory. */
-static void cell_note(struct cell_task *task)
+/* Making the few values that this needs on the main state, with some memory beyond the cap:
+ * what says why a script ended must not fail because the script has taken all. */
+static void cell_note_table(struct cell_task *task)
 {
     struct cell *cell = task->cell;
     size_t cap = cell->cap;
-    if (!task->where[0])
-        cell_where(task->co, task->where, sizeof(task->where));
     cell->cap = (cell->used > cap ? cell->used : cap) + CELL_REPORT_ROOM;
     cell->refused = false;
-    lua_pushcfunction(cell->L, cell_read_error);
+    lua_pushcfunction(cell->L, cell_read_table);
     lua_pushlightuserdata(cell->L, task);
     if (lua_pcall(cell->L, 1, 0, 0) != LUA_OK)
         lua_settop(cell->L, -2);
     cell->cap = cap;
+}
+
+static void cell_note(struct cell_task *task)
+{
+    lua_State *co = task->co;
+    int type = lua_gettop(co) > 0 ? lua_type(co, -1) : LUA_TNIL;
+    if (!task->where[0])
+        cell_where(co, task->where, sizeof(task->where));
+    cell_trace(task);
+    if (type == LUA_TSTRING)
+        cell_take_message(task, co);
+    else if (type == LUA_TTABLE && lua_checkstack(co, 1))
+        cell_note_table(task);
+    if (task->message.len == 0)
+        buf_printf(&task->message, "the error value is a %s%s", lua_typename(co, type),
+                   type == LUA_TTABLE    ? " without a message"
+                   : type == LUA_TSTRING ? " without characters"
+                                         : "");
 }
 
 int cell_note_error(lua_State *co)
@@ -150,7 +175,7 @@ void cell_report(struct cell_task *task, int status, struct err *err)
         return;
     }
     /* After a failed resume the stack still stands; a failed call has been noted before it was unwound. */
-    if (task->message.len == 0 && task->traceback.len == 0)
+    if (task->traceback.len == 0)
         cell_note(task);
     const char *text = buf_str(&task->message);
     if (task->kill != KILL_NONE)

@@ -12,6 +12,7 @@
 #include <lauxlib.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,10 +91,8 @@ static void run_text(struct run *run, const char *text)
 /* Something that waits for a timer: `tick()`. */
 struct tick {
     struct loop *loop;
-    struct timer *timer;
-    struct cell_wait *wait;
     uint64_t last_us, last_cpu_us, gap_us, gap_cpu_us;
-    unsigned ticks, stops;
+    unsigned ticks, stops, waiting;
 };
 
 static void tick_measure(struct tick *t)
@@ -108,6 +107,12 @@ static void tick_measure(struct tick *t)
     t->ticks++;
 }
 
+struct tick_wait {
+    struct tick *tick;
+    struct timer *timer;
+    struct cell_wait *wait;
+};
+
 static int tick_push(lua_State *L, void *data)
 {
     struct tick *t = data;
@@ -117,25 +122,34 @@ static int tick_push(lua_State *L, void *data)
 
 static void tick_fire(void *arg)
 {
-    struct tick *t = arg;
-    t->timer = NULL;
+    struct tick_wait *w = arg;
+    struct tick *t = w->tick;
+    struct cell_wait *wait = w->wait;
+    free(w);
+    t->waiting--;
     tick_measure(t);
-    cell_wake(t->wait, tick_push, t);
+    cell_wake(wait, tick_push, t);
 }
 
 static void tick_stop(void *arg)
 {
-    struct tick *t = arg;
-    t->stops++;
-    timer_stop(&t->timer);
+    struct tick_wait *w = arg;
+    w->tick->stops++;
+    w->tick->waiting -= w->timer != NULL;
+    timer_stop(&w->timer);
+    free(w);
 }
 
 static int lua_tick(lua_State *L)
 {
-    struct tick *t = cell_user(L);
-    t->wait = cell_wait_new(L, tick_stop, t);
-    t->timer = timer_start(t->loop, 1, tick_fire, t);
-    return cell_wait_yield(L, t->wait);
+    struct cell_wait *wait = cell_wait_new(L, NULL, NULL); /* may raise: before there is anything to free */
+    struct tick_wait *w = mem_new(sizeof(*w));
+    w->tick = cell_user(L);
+    cell_wait_cancel(wait);
+    w->wait = cell_wait_new(L, tick_stop, w);
+    w->timer = timer_start(w->tick->loop, 1, tick_fire, w);
+    w->tick->waiting++;
+    return cell_wait_yield(L, w->wait);
 }
 
 static void open_tick(lua_State *L)
@@ -245,10 +259,547 @@ static void an_error_says_file_and_line_and_how_it_came_there(void **state)
     assert_string_equal(run.error, "test.lua:1: unexpected symbol near '='");
 }
 
+/* A loop, a cell and something to wait for. */
+struct bench {
+    struct loop *loop;
+    struct cell *cell;
+    struct cell_task *task;
+    struct tick tick;
+};
+
+static struct bench *bench_of(lua_State *L)
+{
+    return (struct bench *)((char *)cell_user(L) - offsetof(struct bench, tick));
+}
+
+static struct bench *bench_new(const struct cell_limits *limits)
+{
+    struct err err;
+    struct bench *b = mem_new(sizeof(*b));
+    b->loop = loop_new();
+    b->cell = cell_new(b->loop, NULL, limits, &err);
+    assert_non_null(b->cell);
+    b->tick.loop = b->loop;
+    cell_set_user(b->cell, &b->tick);
+    return b;
+}
+
+static void bench_free(struct bench *b)
+{
+    cell_free(b->cell);
+    assert_int_equal(loop_close(b->loop), 0);
+    free(b);
+}
+
+static void a_task_waits_and_goes_on_with_what_came(void **state)
+{
+    struct bench *b = bench_new(NULL);
+    struct run run = {.text = "local a = tick() local b = pcall(tick) return a + (b and 10 or 0)",
+                      .open = open_tick};
+    (void)state;
+    cell_start(b->cell, run_setup, run_done, &run);
+    assert_int_equal(run.done, 0);
+    run_to_end(b->loop, &run);
+    assert_false(run.failed);
+    assert_int_equal(run.result, 11);
+    assert_int_equal(b->tick.stops, 0);
+    bench_free(b);
+}
+
+static void waiting_is_refused_where_lua_cannot_yield(void **state)
+{
+    struct bench *b = bench_new(NULL);
+    struct run run = {.text = "table.sort({ 2, 1 }, function() tick() end)", .open = open_tick};
+    (void)state;
+    cell_start(b->cell, run_setup, run_done, &run);
+    run_to_end(b->loop, &run);
+    assert_non_null(strstr(run.error, "test.lua:1: this waits, and waiting is not possible here"));
+    bench_free(b);
+}
+
+static void what_a_dead_task_waits_for_is_stopped_once(void **state)
+{
+    struct bench *b = bench_new(NULL);
+    struct run run = {.text = "tick()", .open = open_tick};
+    (void)state;
+    struct cell_task *task = cell_start(b->cell, run_setup, run_done, &run);
+    while (!b->tick.waiting)
+        loop_turn(b->loop);
+    cell_stop_task(&task);
+    assert_null(task);
+    assert_int_equal(b->tick.stops, 1);
+    assert_int_equal(run.done, 0);
+    cell_stop_task(&task);
+    bench_free(b);
+
+    b = bench_new(NULL);
+    cell_start(b->cell, run_setup, run_done, &run);
+    while (!b->tick.waiting)
+        loop_turn(b->loop);
+    struct loop *loop = b->loop;
+    cell_free(b->cell);
+    assert_int_equal(b->tick.stops, 1);
+    assert_int_equal(run.done, 0);
+    assert_int_equal(loop_close(loop), 0);
+    free(b);
+}
+
+static int lua_fail(lua_State *L)
+{
+    static const char body[] = "{\"kind\":\"Status\",\"details\":{\"causes\":[{\"field\":\"spec\"}]}}";
+    return cell_raise_api(L, "conflict", 409, "Conflict", "the object has been modified", body,
+                          sizeof(body) - 1);
+}
+
+static int lua_wait_then_fail(lua_State *L)
+{
+    struct tick_wait *w = mem_new(sizeof(*w));
+    w->tick = cell_user(L);
+    cell_wait_new(L, tick_stop, w);
+    return cell_raise_api(L, "unavailable", 0, NULL, "nobody answers", "no JSON", 7);
+}
+
+static void open_fail(lua_State *L)
+{
+    open_tick(L);
+    lua_pushcfunction(L, lua_fail);
+    sandbox_set_global(L, "fail");
+    lua_pushcfunction(L, lua_wait_then_fail);
+    sandbox_set_global(L, "wait_then_fail");
+}
+
+static void an_api_failure_is_a_table_that_reads_as_its_message(void **state)
+{
+    struct run run = {.open = open_fail};
+    (void)state;
+    run_text(&run, "fail()");
+    assert_string_equal(run.error, "the object has been modified");
+    assert_non_null(strstr(run.traceback, "test.lua:1:"));
+    run_text(&run, "local ok, e = pcall(fail)\n"
+                   "assert(not ok and e.code == 'conflict' and e.status == 409 and e.reason == 'Conflict')\n"
+                   "assert(e.message == tostring(e) and e.details.causes[1].field == 'spec')\n"
+                   "assert(not pcall(setmetatable, e, {}))\n"
+                   "return 7");
+    assert_string_equal(run.error, "");
+    assert_int_equal(run.result, 7);
+}
+
+static void a_wait_that_never_began_is_stopped_when_the_next_begins(void **state)
+{
+    struct bench *b = bench_new(NULL);
+    struct run run = {.text = "local ok, e = pcall(wait_then_fail) assert(e.details == nil) tick() return 3",
+                      .open = open_fail};
+    (void)state;
+    cell_start(b->cell, run_setup, run_done, &run);
+    run_to_end(b->loop, &run);
+    assert_int_equal(run.result, 3);
+    assert_int_equal(b->tick.stops, 1);
+    bench_free(b);
+}
+
+static void done_raises(void *arg, lua_State *L, const struct err *err, const char *traceback)
+{
+    struct run *run = arg;
+    if (err)
+        run_done(arg, L, err, traceback);
+    else
+        luaL_error(L, "result %d is of no use", (int)++run->result);
+}
+
+static void a_failure_to_read_the_results_comes_back_as_an_error(void **state)
+{
+    struct bench *b = bench_new(NULL);
+    struct run run = {.text = "return 1, 2, 3"};
+    (void)state;
+    cell_start(b->cell, run_setup, done_raises, &run);
+    run_to_end(b->loop, &run);
+    assert_int_equal(run.done, 1);
+    assert_string_equal(run.error, "result 1 is of no use");
+    bench_free(b);
+}
+
+static int call_text(lua_State *L, void *arg)
+{
+    const char *text = arg;
+    if (sandbox_load(L, text, strlen(text), "@call.lua") != LUA_OK)
+        return lua_error(L);
+    open_tick(L);
+    lua_call(L, 0, 0);
+    return 0;
+}
+
+static void a_call_ends_at_once_and_within_its_time(void **state)
+{
+    struct cell_limits limits = {.stuck_us = 50000};
+    struct bench *b = bench_new(&limits);
+    struct err err = {0};
+    (void)state;
+    assert_int_equal(cell_call(b->cell, call_text, "local x = 1", &err), 0);
+    assert_int_equal(cell_call(b->cell, call_text, "\nerror('no')", &err), -1);
+    assert_string_equal(err.text, "call.lua:2: no");
+    assert_int_equal(cell_call(b->cell, call_text, "tick()", &err), -1);
+    assert_non_null(strstr(err.text, "call.lua:1: this waits"));
+    assert_false(cell_killed(b->cell));
+    assert_int_equal(
+        cell_call(b->cell, call_text, "while true do pcall(function() while true do end end) end", &err), -1);
+    assert_string_equal(err.text, "call.lua:1: ended after 50 ms: that is all the time it has");
+    assert_int_equal(err.code, ERR_TIMEOUT);
+    assert_true(cell_killed(b->cell));
+    bench_free(b);
+}
+
+static void cpu_is_counted_over_all_tasks_of_a_cell(void **state)
+{
+    struct cell_limits limits = {.cpu_us = 60000};
+    struct bench *b = bench_new(&limits);
+    struct run runs[5] = {0}, after = {.text = "return 5"};
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        runs[i].text = "while true do end";
+        cell_start(b->cell, run_setup, run_done, &runs[i]);
+    }
+    uint64_t began = clock_cpu_us();
+    for (int i = 0; i < 5; i++)
+        run_to_end(b->loop, &runs[i]);
+    assert_true(clock_cpu_us() - began < 120000);
+    for (int i = 0; i < 5; i++)
+        assert_string_equal(runs[i].error, "test.lua:1: ended after 60 ms of CPU");
+    cell_allow(b->cell, 10000);
+    cell_start(b->cell, run_setup, run_done, &after);
+    run_to_end(b->loop, &after);
+    assert_int_equal(after.result, 5);
+    bench_free(b);
+}
+
+/* What tears a cell down in the middle. */
+struct teardown {
+    struct bench *bench;
+    struct run run;
+};
+
+static int lua_free_cell(lua_State *L)
+{
+    struct bench *b = bench_of(L);
+    cell_free(b->cell);
+    b->cell = NULL;
+    return 0;
+}
+
+static void open_free(lua_State *L)
+{
+    open_tick(L);
+    lua_pushcfunction(L, lua_free_cell);
+    sandbox_set_global(L, "free_cell");
+}
+
+static void done_frees(void *arg, lua_State *L, const struct err *err, const char *traceback)
+{
+    struct teardown *t = arg;
+    run_done(&t->run, L, err, traceback);
+    cell_free(t->bench->cell);
+    t->bench->cell = NULL;
+    if (!err)
+        assert_int_equal(lua_tointeger(L, -1), 4); /* the state is still there */
+}
+
+static int teardown_setup(lua_State *L, void *arg)
+{
+    return run_setup(L, &((struct teardown *)arg)->run);
+}
+
+static void a_cell_can_be_freed_from_anywhere(void **state)
+{
+    static const char *const texts[] = {
+        "free_cell() while true do end",
+        "pcall(function() free_cell() while true do end end) tick()",
+        "table.sort({ 3, 2, 1 }, function() free_cell() while true do end end)",
+        "free_cell() tick()",
+        "tick() free_cell() return 4",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct bench *b = bench_new(NULL);
+        struct run run = {.text = texts[i], .open = open_free}, waits = {.text = "tick()", .open = open_tick};
+        cell_start(b->cell, run_setup, run_done, &waits);
+        cell_start(b->cell, run_setup, run_done, &run);
+        for (int turn = 0; b->cell && turn < 100; turn++)
+            loop_turn(b->loop);
+        assert_null(b->cell);
+        assert_int_equal(run.done, 0);
+        assert_int_equal(loop_close(b->loop), 0);
+        free(b);
+    }
+    struct teardown t = {.bench = bench_new(NULL), .run = {.text = "return 4", .open = open_tick}};
+    struct run waits = {.text = "tick()", .open = open_tick};
+    cell_start(t.bench->cell, run_setup, run_done, &waits);
+    cell_start(t.bench->cell, teardown_setup, done_frees, &t);
+    run_to_end(t.bench->loop, &t.run);
+    assert_int_equal(waits.done, 0);
+    assert_int_equal(t.bench->tick.stops, 1);
+    assert_int_equal(loop_close(t.bench->loop), 0);
+    free(t.bench);
+}
+
+static int lua_stop_self(lua_State *L)
+{
+    cell_stop_task(&bench_of(L)->task);
+    return 0;
+}
+
+static void open_stop(lua_State *L)
+{
+    open_tick(L);
+    lua_pushcfunction(L, lua_stop_self);
+    sandbox_set_global(L, "stop_self");
+}
+
+static void a_task_can_be_stopped_from_within(void **state)
+{
+    struct bench *b = bench_new(NULL);
+    struct run run = {.text = "pcall(function() stop_self() while true do end end)", .open = open_stop};
+    struct run after = {.text = "tick() return 6", .open = open_tick};
+    (void)state;
+    b->task = cell_start(b->cell, run_setup, run_done, &run);
+    cell_start(b->cell, run_setup, run_done, &after);
+    run_to_end(b->loop, &after);
+    assert_int_equal(after.result, 6);
+    assert_int_equal(run.done, 0);
+    assert_false(cell_killed(b->cell));
+    bench_free(b);
+}
+
+static void many_busy_tasks_and_cells_leave_room_for_others(void **state)
+{
+    enum { CELLS = 20, TASKS = 50 };
+    struct cell_limits limits = {.cpu_us = 20000};
+    struct bench *b = bench_new(NULL), *busy[CELLS];
+    struct run ticking = {.text = "while true do tick() end", .open = open_tick};
+    struct run *runs = mem_new(CELLS * TASKS * sizeof(*runs));
+    (void)state;
+    cell_start(b->cell, run_setup, run_done, &ticking);
+    struct err err;
+    for (int i = 0; i < CELLS; i++) {
+        busy[i] = mem_new(sizeof(*busy[i]));
+        busy[i]->cell = cell_new(b->loop, NULL, &limits, &err);
+        for (int j = 0; j < TASKS; j++) {
+            struct run *run = &runs[i * TASKS + j];
+            run->text = "while true do end";
+            cell_start(busy[i]->cell, run_setup, run_done, run);
+        }
+    }
+    for (int i = 0; i < CELLS * TASKS; i++)
+        run_to_end(b->loop, &runs[i]);
+    print_message("  %d busy tasks in %d cells: longest gap %.1f ms (%.1f of CPU)\n", CELLS * TASKS, CELLS,
+                  (double)b->tick.gap_us / 1000, (double)b->tick.gap_cpu_us / 1000);
+    assert_true(b->tick.gap_cpu_us < 100000); /* 20 cells at 5 ms each would be 100 */
+    for (int i = 0; i < CELLS; i++) {
+        cell_free(busy[i]->cell);
+        free(busy[i]);
+    }
+    free(runs);
+    bench_free(b);
+}
+
+static void a_thousand_cells_run_at_once(void **state)
+{
+    enum { CELLS = 1000 };
+    struct loop *loop = loop_new();
+    struct cell **cells = mem_new(CELLS * sizeof(struct cell *));
+    struct run *runs = mem_new(CELLS * sizeof(*runs));
+    struct tick *ticks = mem_new(CELLS * sizeof(*ticks));
+    struct err err;
+    (void)state;
+    for (int i = 0; i < CELLS; i++) {
+        cells[i] = cell_new(loop, NULL, NULL, &err);
+        assert_non_null(cells[i]);
+        ticks[i].loop = loop;
+        cell_set_user(cells[i], &ticks[i]);
+        runs[i] = (struct run){.text = "local n = 0 for i = 1, 3 do n = n + tick() end return n",
+                               .open = open_tick};
+        cell_start(cells[i], run_setup, run_done, &runs[i]);
+    }
+    for (int i = 0; i < CELLS; i++) {
+        run_to_end(loop, &runs[i]);
+        assert_int_equal(runs[i].result, 6);
+        cell_free(cells[i]);
+    }
+    assert_int_equal(loop_close(loop), 0);
+    free(cells);
+    free(runs);
+    free(ticks);
+}
+
+/* Fails the n-th allocation and all that follow, or just that one, inside Lua. */
+struct failing {
+    lua_Alloc alloc;
+    void *arg;
+    size_t left, extra;
+};
+
+static void *failing_alloc(void *arg, void *old, size_t old_size, size_t size)
+{
+    struct failing *f = arg;
+    if (size > (old ? old_size : 0)) {
+        if (f->left > 0)
+            f->left--;
+        else if (f->extra > 0) {
+            f->extra--;
+            return NULL;
+        }
+    }
+    return f->alloc(f->arg, old, old_size, size);
+}
+
+struct hungry {
+    struct run run;
+    struct failing failing;
+};
+
+static int hungry_setup(lua_State *L, void *arg)
+{
+    struct hungry *h = arg;
+    h->failing.alloc = lua_getallocf(L, &h->failing.arg);
+    lua_setallocf(L, failing_alloc, &h->failing);
+    return run_setup(L, &h->run);
+}
+
+static void memory_may_run_out_anywhere(void **state)
+{
+    static const char text[] = "local t = {} for i = 1, 20 do t[i] = { name = 'n' .. i } end\n"
+                               "local n = tick() local ok = pcall(error, { message = 'x' })\n"
+                               "table.sort(t, function(a, b) return a.name < b.name end)\n"
+                               "return #t + n";
+    struct err err;
+    size_t failed = 0, made = 0;
+    (void)state;
+    /* Making the state. */
+    for (size_t n = 1;; n++) {
+        failing_alloc_at(n);
+        struct cell *cell = cell_new(NULL, NULL, NULL, &err);
+        int hit = failing_alloc_hit();
+        failing_alloc_at(0);
+        failed += cell == NULL;
+        cell_free(cell);
+        if (!hit)
+            break;
+    }
+    assert_true(failed > 0);
+    /* Running in it: each allocation fails for good (2: also after the collection), and once. */
+    for (size_t extra = 1; extra <= 2; extra++)
+        for (size_t n = 0;; n++) {
+            struct bench *b = bench_new(NULL);
+            struct hungry h = {.run = {.text = text, .open = open_tick},
+                               .failing = {.left = n, .extra = extra}};
+            cell_start(b->cell, hungry_setup, run_done, &h);
+            run_to_end(b->loop, &h.run);
+            if (h.run.failed)
+                assert_non_null(strstr(h.run.error, "not enough memory"));
+            else
+                assert_int_equal(h.run.result, 21);
+            bench_free(b);
+            made++;
+            if (h.failing.extra == extra)
+                break;
+        }
+    print_message("  %zu allocations failed\n", made);
+}
+
+static void every_size_of_the_cap_ends_in_an_answer(void **state)
+{
+    struct err err;
+    size_t none = 0, ended = 0, fine = 0;
+    (void)state;
+    for (size_t cap = 1000; fine < 20; cap += 611) {
+        struct cell_limits limits = {.memory = cap};
+        struct loop *loop = loop_new();
+        struct cell *cell = cell_new(loop, NULL, &limits, &err);
+        struct run run = {.text = "local t = {} for i = 1, 100 do t[i] = { i } end return #t"};
+        if (!cell) {
+            none++;
+        } else {
+            cell_start(cell, run_setup, run_done, &run);
+            run_to_end(loop, &run);
+            if (run.failed)
+                assert_non_null(strstr(run.error, "not enough memory"));
+            else
+                assert_int_equal(run.result, 100);
+            ended += run.failed;
+            fine += !run.failed;
+            cell_free(cell);
+        }
+        assert_int_equal(loop_close(loop), 0);
+        assert_true(cap < 4 << 20);
+    }
+    assert_true(none > 0 && ended > 0);
+}
+
+static void an_empty_handler_costs_little(void **state)
+{
+    enum { RUNS = 200 };
+    struct loop *loop = loop_new();
+    struct err err;
+    uint64_t best = UINT64_MAX, sum = 0;
+    (void)state;
+    for (int i = 0; i < RUNS; i++) {
+        struct run run = {.text = "return 1"};
+        uint64_t began = clock_cpu_us();
+        struct cell *cell = cell_new(loop, NULL, NULL, &err);
+        cell_start(cell, run_setup, run_done, &run);
+        run_to_end(loop, &run);
+        cell_free(cell);
+        uint64_t took = clock_cpu_us() - began;
+        sum += took;
+        best = took < best ? took : best;
+    }
+    print_message("  an empty handler, made, run, closed: %llu µs at best, %llu on average (the aim: 150)\n",
+                  (unsigned long long)best, (unsigned long long)sum / RUNS);
+    assert_true(best < 20 * 150);
+    assert_int_equal(loop_close(loop), 0);
+}
+
+static void print_to(void *user, const char *text, size_t len)
+{
+    buf_append(user, text, len);
+}
+
+static void print_is_a_line_for_the_owner(void **state)
+{
+    struct loop *loop = loop_new();
+    struct err err;
+    struct buf out = {0};
+    struct cell *cell = cell_new(loop, NULL, NULL, &err);
+    struct run run = {.text = "print('a', 1, nil)"};
+    (void)state;
+    cell_set_user(cell, &out);
+    cell_set_print(cell, print_to);
+    cell_start(cell, run_setup, run_done, &run);
+    run_to_end(loop, &run);
+    assert_string_equal(buf_str(&out), "a\t1\tnil");
+    buf_free(&out);
+    cell_free(cell);
+    assert_int_equal(loop_close(loop), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_error_says_file_and_line_and_how_it_came_there),
+        cmocka_unit_test(a_task_waits_and_goes_on_with_what_came),
+        cmocka_unit_test(waiting_is_refused_where_lua_cannot_yield),
+        cmocka_unit_test(what_a_dead_task_waits_for_is_stopped_once),
+        cmocka_unit_test(a_wait_that_never_began_is_stopped_when_the_next_begins),
+        cmocka_unit_test(an_api_failure_is_a_table_that_reads_as_its_message),
+        cmocka_unit_test(a_failure_to_read_the_results_comes_back_as_an_error),
+        cmocka_unit_test(a_call_ends_at_once_and_within_its_time),
+        cmocka_unit_test(cpu_is_counted_over_all_tasks_of_a_cell),
+        cmocka_unit_test(a_cell_can_be_freed_from_anywhere),
+        cmocka_unit_test(a_task_can_be_stopped_from_within),
+        cmocka_unit_test(print_is_a_line_for_the_owner),
+        cmocka_unit_test(memory_may_run_out_anywhere),
+        cmocka_unit_test(every_size_of_the_cap_ends_in_an_answer),
+        cmocka_unit_test(an_empty_handler_costs_little),
+        cmocka_unit_test(a_thousand_cells_run_at_once),
+        cmocka_unit_test(many_busy_tasks_and_cells_leave_room_for_others),
         cmocka_unit_test(every_attack_ends_within_its_limit_while_others_go_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
