@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
+enum { LOOP_DEFERRED_NS = 8000000 };
+
 struct deferred {
     TAILQ_ENTRY(deferred) link;
     struct loop *loop;
@@ -46,15 +48,18 @@ static void loop_run_deferred(uv_idle_t *idle)
     struct loop *loop = idle->data;
     /* What is deferred from inside a call waits for the next turn. */
     TAILQ_CONCAT(&loop->running, &loop->deferred, link);
+    uint64_t began = uv_hrtime();
     struct deferred *d;
-    while ((d = TAILQ_FIRST(&loop->running)) != NULL) {
+    /* However many there are (a slice of each busy script, say), input and output
+     * get their chance in between; what is left stays first in line. */
+    while ((d = TAILQ_FIRST(&loop->running)) != NULL && uv_hrtime() - began < LOOP_DEFERRED_NS) {
         TAILQ_REMOVE(&loop->running, d, link);
         loop_fn *fn = d->fn;
         void *arg = d->arg;
         free(d);
         fn(arg);
     }
-    if (TAILQ_EMPTY(&loop->deferred))
+    if (TAILQ_EMPTY(&loop->deferred) && TAILQ_EMPTY(&loop->running))
         uv_idle_stop(&loop->idle);
 }
 
@@ -106,8 +111,9 @@ int loop_close(struct loop *loop)
 {
     int open = 0;
     struct deferred *d;
-    while ((d = TAILQ_FIRST(&loop->deferred)) != NULL) {
-        TAILQ_REMOVE(&loop->deferred, d, link);
+    TAILQ_CONCAT(&loop->running, &loop->deferred, link);
+    while ((d = TAILQ_FIRST(&loop->running)) != NULL) {
+        TAILQ_REMOVE(&loop->running, d, link);
         free(d);
     }
     uv_walk(&loop->uv, loop_name_open, &open);
