@@ -1,8 +1,9 @@
 /* redact.h: takes secrets out of lines of text.
  *
- * A redactor holds the compiled shapes; it never changes, and any thread may use it
- * with a scratch of its own. What is masked becomes [REDACTED]; the key before it
- * stays. The unit is the line: the caller gives whole lines. */
+ * A redactor holds the compiled shapes and the one scratch that a scan works in, so
+ * one thread uses it: the loop's. What is masked becomes [REDACTED]; the key before
+ * it stays. The unit is the line: the caller gives whole lines. What cannot be judged
+ * (no memory) is masked whole. */
 #pragma once
 
 #include "base/buf.h"
