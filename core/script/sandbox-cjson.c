@@ -156,10 +156,10 @@ static size_t decode_need(const char *s, size_t len)
         switch (s[i]) {
         case '{':
         case '[':
-            need += 128;
+            need += 80;
             break;
         case ':':
-            need += 72;
+            need += 44;
             break;
         case ',':
             need += 32;
