@@ -132,6 +132,16 @@ void call_queue(struct http_call *call)
     TAILQ_INSERT_TAIL(&call->pool->ready, call, ready_link);
 }
 
+/* An API server that knows nobody (401) closes the connection with its answer, and curl 7.88 then
+ * drops the body. What the server decided is known all the same. */
+static bool call_was_refused(const struct http_call *call, CURLcode result)
+{
+    bool broken = result == CURLE_PARTIAL_FILE || result == CURLE_RECV_ERROR || result == CURLE_SEND_ERROR ||
+                  result == CURLE_HTTP2 || result == CURLE_HTTP2_STREAM;
+
+    return broken && call->attempts && call->head.status >= 400;
+}
+
 void call_finish(struct http_call *call, CURLcode result)
 {
     if (call->finished)
@@ -142,7 +152,7 @@ void call_finish(struct http_call *call, CURLcode result)
     else if (call->too_large)
         err_code(&call->err, ERR_TOO_LARGE, "%s: the answer is larger than %zu bytes", call->origin,
                  call->head.bytes > HTTP_MAX_HEADERS ? (size_t)HTTP_MAX_HEADERS : call->max_body);
-    else if (result && !*call->err.text)
+    else if (result && !*call->err.text && !call_was_refused(call, result))
         error_of_result(call, result);
     /* Perhaps the connection leads nowhere any more, which curl cannot see; calls to
      * come take another, those on it may still finish. */
