@@ -198,6 +198,11 @@ void error_of_result(struct http_call *call, CURLcode result)
         err_code(&call->err, ERR_UNAUTHORIZED, "%s: the client certificate cannot be used: %s", call->origin,
                  why);
         break;
+    case CURLE_SSL_CACERT_BADFILE:
+        err_code(&call->err, ERR_UNAVAILABLE, "%s: %s", call->origin,
+                 call->pool->client->ca_pem ? "the certificate authorities given cannot be read"
+                                            : "no certificate authority is given, and the system has none");
+        break;
     case CURLE_SSL_CONNECT_ERROR:
         error_of_tls(call);
         break;
