@@ -61,33 +61,30 @@ int err_prefix(struct err *err, const char *format, ...)
     return -1;
 }
 
+static const char *const err_names[] = {
+    [ERR_FAILED] = "failed",
+    [ERR_BAD_REQUEST] = "bad_request",
+    [ERR_UNAUTHORIZED] = "unauthorized",
+    [ERR_FORBIDDEN] = "forbidden",
+    [ERR_NOT_FOUND] = "not_found",
+    [ERR_CONFLICT] = "conflict",
+    [ERR_TOO_LARGE] = "too_large",
+    [ERR_BUSY] = "busy",
+    [ERR_UNAVAILABLE] = "unavailable",
+    [ERR_TIMEOUT] = "timeout",
+    [ERR_CANCELLED] = "cancelled",
+    [ERR_NO_MEMORY] = "no_memory",
+};
+
 const char *err_code_name(enum err_code code)
 {
-    switch (code) {
-    case ERR_FAILED:
-        return "failed";
-    case ERR_BAD_REQUEST:
-        return "bad_request";
-    case ERR_UNAUTHORIZED:
-        return "unauthorized";
-    case ERR_FORBIDDEN:
-        return "forbidden";
-    case ERR_NOT_FOUND:
-        return "not_found";
-    case ERR_CONFLICT:
-        return "conflict";
-    case ERR_TOO_LARGE:
-        return "too_large";
-    case ERR_BUSY:
-        return "busy";
-    case ERR_UNAVAILABLE:
-        return "unavailable";
-    case ERR_TIMEOUT:
-        return "timeout";
-    case ERR_CANCELLED:
-        return "cancelled";
-    case ERR_NO_MEMORY:
-        return "no_memory";
-    }
-    return "failed";
+    return err_names[code];
+}
+
+enum err_code err_code_of(const char *name)
+{
+    for (size_t i = 0; i < sizeof(err_names) / sizeof(err_names[0]); i++)
+        if (str_eq(err_names[i], name))
+            return (enum err_code)i;
+    return ERR_FAILED;
 }

@@ -40,3 +40,5 @@ int err_prefix(struct err *err, const char *format, ...) __attribute__((format(p
 
 /* The wire's word for a code: "bad_request", "not_found" …; never NULL. */
 const char *err_code_name(enum err_code code);
+/* The code of a word; ERR_FAILED for one that is none. */
+enum err_code err_code_of(const char *name);

@@ -47,7 +47,10 @@ static int manifest_file(const char *name, struct buf *out, struct err *err)
         goto out;
     rc = bundle_parse(&bundle, buf_str(&text), text.len, err);
     if (rc) {
-        err_prefix(err, "%s", standard ? "standard input" : name);
+        /* The text begins with LINE:COLUMN where there is one. */
+        struct err what = *err;
+        bool at_line = what.text[0] >= '0' && what.text[0] <= '9';
+        err_code(err, what.code, "%s:%s%s", standard ? "standard input" : name, at_line ? "" : " ", what.text);
         goto out;
     }
     if (out->len)

@@ -32,14 +32,29 @@ static char *bundle_text(struct json_span value)
     return text ? text : mem_str("");
 }
 
+/* A field that must be a string but may look like something else to YAML: y, on, 1.10, 2024-01-01 … */
+static int bundle_check_text(const struct document *d, struct json_span value, const char *field,
+                             struct err *err)
+{
+    if (!value.at || json_span_is_string(value) || *value.at == '{' || *value.at == '[' || *value.at == 'n')
+        return 0;
+    return err_code(err, ERR_BAD_REQUEST,
+                    "%zu:1: %s of document %zu must be a string, and YAML reads %.*s: quote it", d->line, field,
+                    d->index + 1, (int)value.len, value.at);
+}
+
 /* The fields that C needs of one object, and that it has what every object needs. */
 static int bundle_identify(struct document *d, struct err *err)
 {
     struct json_span whole = {d->json, d->json_len};
+    struct json_span name = json_span_path(whole, "metadata", "name", NULL);
+    struct json_span ns = json_span_path(whole, "metadata", "namespace", NULL);
     d->api_version = bundle_text(json_span_member(whole, "apiVersion"));
     d->kind = bundle_text(json_span_member(whole, "kind"));
-    d->ns = bundle_text(json_span_path(whole, "metadata", "namespace", NULL));
-    d->name = bundle_text(json_span_path(whole, "metadata", "name", NULL));
+    d->ns = bundle_text(ns);
+    d->name = bundle_text(name);
+    if (bundle_check_text(d, name, "metadata.name", err) || bundle_check_text(d, ns, "metadata.namespace", err))
+        return -1;
     if (str_empty(d->api_version))
         return err_code(err, ERR_BAD_REQUEST, "%zu:1: document %zu has no apiVersion", d->line, d->index + 1);
     if (str_empty(d->kind))

@@ -67,6 +67,11 @@ static int cell_read_table(lua_State *L)
         task->api_failure = luaL_getmetatable(L, api_error_name) == LUA_TTABLE && lua_rawequal(L, -1, -2);
         lua_settop(L, 2);
     }
+    if (task->api_failure) {
+        lua_pushliteral(L, "code");
+        lua_rawget(L, 2);
+        task->api_code = err_code_of(lua_tostring(L, -1));
+    }
     lua_pushliteral(L, "message");
     if (lua_rawget(L, 2) == LUA_TSTRING)
         cell_take_message(task, L);
@@ -182,8 +187,13 @@ void cell_report(struct cell_task *task, int status, struct err *err)
         cell_report_kill(task, task->kill, err);
     else if (status == LUA_ERRMEM)
         cell_report_kill(task, KILL_MEMORY, err);
+    else if (task->api_failure)
+        err_code(err, task->api_code, "%s", text);
     else
-        err_set(err, "%s%s", task->api_failure || has_position(text) ? "" : task->where, text);
+        err_set(err, "%s%s", has_position(text) ? "" : task->where, text);
+    /* What the API refuses is no fault of the script: where it was asked tells nobody anything. */
+    if (task->api_failure && task->kill == KILL_NONE)
+        buf_clear(&task->traceback);
 }
 
 static int api_error_text(lua_State *L)

@@ -29,6 +29,7 @@ struct cell_task {
     bool call;        /* cell_call(): runs to its end at once */
     bool sliced;      /* yielded by the hook */
     bool api_failure; /* the error value is one of cell_raise_api() */
+    enum err_code api_code;
     bool hurried;     /* the hook looks at the next instruction */
     int args;         /* on co's stack for the first resume, -1 afterwards */
     int failed;       /* status of a setup that failed */

@@ -80,7 +80,7 @@ void cell_wait_cancel(struct cell_wait *wait);
 
 /* Raises {code, status, reason, message, details} as a table with a __tostring, for a failure of the
  * API. `body` may be the answer's JSON (a Status; its `details` are taken) or NULL. The error of a task
- * that such a value ended is its message alone, without a position. */
+ * that such a value ended has its code and its message alone, no position and no traceback. */
 int cell_raise_api(lua_State *L, const char *code, int status, const char *reason, const char *message,
                    const char *body, size_t body_len);
 

@@ -30,13 +30,11 @@ local function send(ctx, obj, live)
     return { object = result, created = status == 201 }
   end)
   if answer then
-    if ctx.dry_run and live then ownership.preview(ctx, live, answer.object) end
+    if ctx.dry_run and live then answer.object = ownership.preview(ctx, live, answer.object) end
     return answer
   end
   if ctx.dry_run and live and ownership.only_ours(ctx, err) then
-    local result = ctx:send_apply(obj, true)
-    ownership.preview(ctx, live, result)
-    return { object = result }
+    return { object = ownership.preview(ctx, live, (ctx:send_apply(obj, true))) }
   end
   error(err, 0)
 end

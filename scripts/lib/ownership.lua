@@ -132,9 +132,9 @@ local function item_place(items, key)
   end
 end
 
--- Takes out of `value` what `fields` names and no set of `others` does.
+-- Takes out of `value` what `fields` names and no set of `others` does. Returns whether there was any.
 local function remove_owned(value, fields, others)
-  local gone = {}
+  local gone, removed = {}, false
   for key, below in next, fields do
     local sets, leaf_owned = {}, false
     for _, set in ipairs(others) do
@@ -149,7 +149,7 @@ local function remove_owned(value, fields, others)
     if inner ~= nil and not leaf_owned then
       gone[#gone + 1] = place
     elseif type(inner) == "table" then
-      remove_owned(inner, below, sets)
+      removed = remove_owned(inner, below, sets) or removed
     end
   end
   if is_list(value) then
@@ -158,28 +158,33 @@ local function remove_owned(value, fields, others)
   else
     for _, place in ipairs(gone) do value[place] = nil end
   end
+  return removed or #gone > 0
 end
 
 -- A dry-run cannot move ownership first, so its answer still holds what only the managers to take over
--- own and the manifest drops. Takes that out of the answer, and says that ownership would move.
+-- own and the manifest drops. Says that ownership would move, and returns what the object would be: the
+-- answer without those fields, as the server completes it (kubectl's manager owns defaults as well, and
+-- they would come back).
 function M.preview(ctx, live, answer)
   local names = take_over(ctx)
   local taken, others = {}, {}
   for _, entry in ipairs(live.metadata.managedFields or {}) do
     if is_taken(entry, names) then
       local copy = object.copy(entry.fieldsV1)
-      split_last_applied(copy)
+      others[#others + 1] = split_last_applied(copy)
       union(taken, copy)
     elseif not is_ours(entry) then
       others[#others + 1] = entry.fieldsV1
     end
   end
-  if next(taken) == nil then return end
+  if next(taken) == nil then return answer end
+  ctx:line("%s: ownership would move from %s to %s", object.text(live), names_of(live, names), MANAGER)
   for _, entry in ipairs(answer.metadata.managedFields or {}) do
     if is_ours(entry) then others[#others + 1] = entry.fieldsV1 end
   end
-  remove_owned(answer, taken, others)
-  ctx:line("%s: ownership would move from %s to %s", object.text(live), names_of(live, names), MANAGER)
+  if not remove_owned(answer, taken, others) then return answer end
+  answer.metadata.managedFields = nil
+  return ctx:update(answer)
 end
 
 return M

@@ -1,0 +1,98 @@
+--- The real control plane that the specs here share: one for each run of busted, gone when it ends.
+
+local support = require "tests.spec.support"
+
+local cluster = {}
+
+local dir
+
+local function must(result, what)
+  if result.code ~= 0 then
+    error(("%s: exit %d\n%s%s"):format(what, result.code, result.stdout, result.stderr), 3)
+  end
+  return result.stdout
+end
+
+local cwd = assert(io.popen("pwd")):read("l")
+
+-- The scripts keep their builds in the account's own cache, not in that of a spec.
+local function script(name, ...)
+  local command = {
+    home = os.getenv("HOME"), limit = 600,
+    env = { XDG_CACHE_HOME = os.getenv("XDG_CACHE_HOME") or false, TMPDIR = os.getenv("TMPDIR") or false },
+    cwd .. "/tests/cluster/" .. name, ...,
+  }
+  return support.run(command)
+end
+
+--- The folder of the running control plane; started at the first call.
+function cluster.dir()
+  if not dir then
+    local made = support.tree() .. "/cluster"
+    must(script("up", made, "--parent", tostring(support.pid)), "the control plane did not start")
+    dir = made
+  end
+  return dir
+end
+
+--- The path of a kubeconfig: "kubeconfig" (client certificate), "kubeconfig-token", "kubeconfig-viewer".
+function cluster.kubeconfig(name)
+  return cluster.dir() .. "/" .. (name or "kubeconfig")
+end
+
+function cluster.stop_apiserver()
+  must(script("stop-apiserver", cluster.dir()), "stop-apiserver")
+end
+
+function cluster.start_apiserver()
+  must(script("start-apiserver", cluster.dir()), "start-apiserver")
+end
+
+local binary
+
+local function kubectl_binary()
+  binary = binary or must(script("build", "--only", "kubectl", "--print"), "build kubectl"):match("%S+")
+  return binary
+end
+
+--- kubectl as admin: its stdout; raises when it fails. `stdin` is a text or nil.
+function cluster.kubectl(args, stdin)
+  local words = { kubectl_binary(), "--kubeconfig", cluster.kubeconfig(), stdin = stdin, limit = 60 }
+  table.move(args, 1, #args, #words + 1, words)
+  return must(support.run(words), "kubectl " .. table.concat(args, " "))
+end
+
+--- An object as the API server has it, or nil.
+function cluster.get(resource, name, namespace)
+  local text = cluster.kubectl { "get", resource, name, "-n", namespace or "default", "-o", "json",
+    "--show-managed-fields", "--ignore-not-found" }
+  return text ~= "" and support.json.decode(text) or nil
+end
+
+local made = 0
+
+--- A namespace of its own for a spec.
+function cluster.namespace()
+  made = made + 1
+  local name = ("spec-%d-%d"):format(support.pid, made)
+  cluster.kubectl { "create", "namespace", name }
+  return name
+end
+
+--- The command line with this cluster's kubeconfig.
+function cluster.cli(args, options)
+  options = options or {}
+  options.env = options.env or {}
+  options.env.KUBECONFIG = options.env.KUBECONFIG or cluster.kubeconfig()
+  return support.cli(args, options)
+end
+
+--- A host with this cluster's kubeconfig.
+function cluster.serve(options)
+  options = options or {}
+  options.env = options.env or {}
+  options.env.KUBECONFIG = options.env.KUBECONFIG or cluster.kubeconfig()
+  return support.serve(options)
+end
+
+return cluster
