@@ -175,6 +175,10 @@ static bool has_position(const char *text)
 
 void cell_report(struct cell_task *task, int status, struct err *err)
 {
+    if (task->crowded) {
+        err_code(err, ERR_TOO_LARGE, "more than 10,000 tasks at once");
+        return;
+    }
     if (!task->co) {
         cell_report_kill(task, KILL_MEMORY, err);
         return;

@@ -27,12 +27,13 @@ struct cell_task {
     enum task_state state;
     enum task_kill kill;
     bool call;        /* cell_call(): runs to its end at once */
+    bool crowded;     /* there were too many tasks */
     bool sliced;      /* yielded by the hook */
     bool api_failure; /* the error value is one of cell_raise_api() */
     enum err_code api_code;
-    bool hurried;     /* the hook looks at the next instruction */
-    int args;         /* on co's stack for the first resume, -1 afterwards */
-    int failed;       /* status of a setup that failed */
+    bool hurried; /* the hook looks at the next instruction */
+    int args;     /* on co's stack for the first resume, -1 afterwards */
+    int failed;   /* status of a setup that failed */
     struct cell_wait wait;
     char where[256]; /* "file:line: " of a kill or a failed call */
     struct buf message, traceback;
@@ -53,6 +54,7 @@ struct cell {
     uint64_t cpu_used_us;
     uint64_t slice_began_us, cpu_began_us; /* of the innermost task that runs */
     struct cell_tasks tasks, ready;
+    size_t task_count;
     struct cell_task *current;
     struct deferred *turn;
     unsigned busy; /* calls on the C stack that still need the cell */

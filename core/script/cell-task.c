@@ -7,7 +7,7 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 
-enum { CELL_HOOK_EVERY = 1000 };
+enum { CELL_HOOK_EVERY = 1000, CELL_TASKS_MOST = 10000 };
 
 /* The clocks of the task that runs now; one that is resumed inside another's C
  * function gets clocks of its own, and the outer one is not charged for it. */
@@ -149,6 +149,11 @@ static void cell_set_up(struct cell_task *task, struct cell_setup *setup)
 {
     struct cell *cell = task->cell;
     struct cell_outer outer;
+    if (cell->task_count > CELL_TASKS_MOST) {
+        task->crowded = true;
+        task->failed = LUA_ERRRUN;
+        return;
+    }
     lua_pushcfunction(cell->L, cell_make_thread);
     lua_pushlightuserdata(cell->L, task);
     task->failed = lua_pcall(cell->L, 1, 0, 0);
@@ -175,6 +180,7 @@ static struct cell_task *cell_task_new(struct cell *cell)
     struct cell_task *task = mem_new(sizeof(*task));
     task->cell = cell;
     TAILQ_INSERT_TAIL(&cell->tasks, task, link);
+    cell->task_count++;
     return task;
 }
 
@@ -200,6 +206,7 @@ static void cell_task_free(struct cell_task *task)
 {
     struct cell *cell = task->cell;
     TAILQ_REMOVE(&cell->tasks, task, link);
+    cell->task_count--;
     if (task->co) {
         /* The key is there, so this cannot fail. The coroutine is collected as it stands. */
         lua_pushnil(cell->L);

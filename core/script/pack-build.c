@@ -143,6 +143,7 @@ struct pack *pack_build(const char *shipped, const char *const *dirs, const stru
     struct pack *pack = mem_new(sizeof(*pack));
     pack->references = 1;
     pack->generation = before ? before->generation + 1 : 1;
+    pack->guarded = before && !before->guardrail_fault;
     pack->libs = map_new();
     pack->names = map_new();
     pack->kinds = map_new();

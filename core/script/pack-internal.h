@@ -48,6 +48,7 @@ struct pack {
     struct map *names; /* name or alias to pack_resource */
     struct map *kinds; /* "group/kind" to pack_resource */
     char *guardrail_fault;
+    bool guarded;              /* every guardrail of the generation before was in force */
     bool lost;                 /* something that worked in the generation before does not any more */
     struct pack_file *loading; /* the file whose declaration is being evaluated */
     bool declared;             /* it has called resource{}, flow{} or guardrail{} */
@@ -61,7 +62,7 @@ void pack_scan(struct pack *pack, const char *shipped, const char *const *dirs, 
 
 /* Copies `text`; what was kept of the generation before stays in use. */
 void pack_add_fault(struct pack *pack, const char *text, bool kept);
-/* No write is safe any more (the first reason is kept). */
+/* A guardrail is not in force, so no write is safe (the first reason is kept). */
 void pack_set_guardrail_fault(struct pack *pack, const char *text);
 
 /* Decides which declarations are in force and indexes them. */

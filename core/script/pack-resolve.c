@@ -54,10 +54,10 @@ static char *pack_clash(const struct pack_file *a, const struct pack_file *b)
     if (i >= 0)
         return mem_printf("%s of %s", a->resource.kind, a->resource.versions[i]);
     if (answers_to(&b->resource, a->resource.name))
-        return mem_printf("the name \"%s\"", a->resource.name);
+        return mem_printf("the name or alias \"%s\"", a->resource.name);
     for (const char *const *alias = a->resource.aliases; alias && *alias; alias++)
         if (answers_to(&b->resource, *alias))
-            return mem_printf("the alias \"%s\"", *alias);
+            return mem_printf("the name or alias \"%s\"", *alias);
     return NULL;
 }
 

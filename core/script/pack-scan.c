@@ -55,8 +55,9 @@ static char *scan_read_text(int fd, const char *name, off_t size, struct buf *te
     if (size > PACK_FILE_MOST)
         return mem_printf("%s: refused: larger than 1 MiB", name);
     for (;;) {
-        char *room = buf_reserve(text, 16384);
-        ssize_t n = room ? read(fd, room, 16384) : -1;
+        size_t most = (size_t)size > text->len ? (size_t)size - text->len + 1 : 512;
+        char *room = buf_reserve(text, most);
+        ssize_t n = room ? read(fd, room, most) : -1;
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)

