@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -14,7 +15,8 @@
 
 enum {
     LISTEN_BACKLOG = 1024,
-    LISTEN_A_TURN = 64,     /* accepts, before others have their turn */
+    LISTEN_A_TURN = 64, /* accepts, before others have their turn */
+    LISTEN_WARN_MS = 60 * 1000,
     LISTEN_PAUSE_MS = 100,  /* when descriptors have run out */
     LISTEN_PORT_TRIES = 32, /* for a port that is free in both families */
 };
@@ -29,6 +31,7 @@ struct listeners {
     struct server *server;
     struct listener *both[2]; /* 127.0.0.1 and ::1; the second NULL without IPv6 */
     struct timer *pause;
+    uint64_t warned_at;
 };
 
 static void listener_readable(uv_poll_t *poll, int status, int events);
@@ -52,7 +55,10 @@ static void listeners_pause(struct listeners *l)
 {
     if (l->pause)
         return;
-    log_warn("cannot accept connections: %s; trying again", strerror(errno));
+    if (!l->warned_at || clock_mono_ms() - l->warned_at > LISTEN_WARN_MS) {
+        log_warn("cannot accept connections: %s; trying again until it works", strerror(errno));
+        l->warned_at = clock_mono_ms();
+    }
     for (int i = 0; i < 2; i++)
         if (l->both[i])
             uv_poll_stop(&l->both[i]->poll);

@@ -10,9 +10,9 @@
 #include <string.h>
 
 enum {
-    STREAM_FRAMES_A_TURN = 256,
-    STREAM_BYTES_A_TURN = 1024 * 1024,
-    STREAM_TURN_MS = 4, /* longer turns of the loop make everybody else wait */
+    STREAM_FRAMES_A_TURN = 16384,
+    STREAM_BYTES_A_TURN = 4 * 1024 * 1024,
+    STREAM_TURN_MS = 8, /* longer turns of the loop make everybody else wait */
     STREAM_FRAMES_AT_LEAST = 8,
     STREAM_ID = 64, /* longer ones are nobody's, and are not said back */
 };
