@@ -1,141 +1,5 @@
 #include "base/buf.h"
-#include "base/clock.h"
-#include "script/bridge.h"
-#include "script/sandbox.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <lauxlib.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-/* A small cell: a cap on memory, and an end after LIMIT_MS that pcall must not swallow. */
-enum { CAP = 64 << 20, LIMIT_MS = 400 };
-
-struct rig {
-    size_t used, cap;
-    size_t grown, fail_from; /* growing allocations so far; all from fail_from on fail (0: none) */
-    uint64_t begin_ms;
-    bool killed;
-    size_t peak, probe; /* most used since the mark, the probe not counted; the first allocation since */
-    int printed;
-};
-
-static void *rig_alloc(void *ud, void *old, size_t old_size, size_t size)
-{
-    struct rig *r = ud;
-    if (!old)
-        old_size = 0;
-    if (size == 0) {
-        free(old);
-        r->used -= old_size;
-        return NULL;
-    }
-    if (size > old_size &&
-        (r->used - old_size + size > r->cap || (r->fail_from && ++r->grown >= r->fail_from)))
-        return NULL;
-    void *new = realloc(old, size);
-    if (!new)
-        return NULL;
-    r->used += size - old_size;
-    if (r->probe == 0)
-        r->probe = size;
-    else if (r->used > r->peak)
-        r->peak = r->used;
-    return new;
-}
-
-static struct rig *rig_of(lua_State *L)
-{
-    void *ud;
-    lua_getallocf(L, &ud);
-    return ud;
-}
-
-static void rig_hook(lua_State *L, lua_Debug *ar)
-{
-    struct rig *r = rig_of(L);
-    (void)ar;
-    if (clock_mono_ms() - r->begin_ms < LIMIT_MS)
-        return;
-    r->killed = true;
-    lua_sethook(L, rig_hook, LUA_MASKCOUNT, 1);
-    luaL_error(L, "ended by the host");
-}
-
-static void rig_charge(lua_State *L, size_t steps)
-{
-    (void)steps;
-    rig_hook(L, NULL);
-}
-
-static bool rig_killed(lua_State *L)
-{
-    return rig_of(L)->killed;
-}
-
-static int rig_print(lua_State *L)
-{
-    rig_of(L)->printed += lua_gettop(L);
-    return 0;
-}
-
-static int protected_open(lua_State *L)
-{
-    struct sandbox_options options = {.killed = rig_killed, .charge = rig_charge, .print = rig_print};
-    sandbox_open(L, &options);
-    return 0;
-}
-
-static lua_State *rig_new(struct rig *r)
-{
-    *r = (struct rig){.cap = CAP, .begin_ms = clock_mono_ms()};
-    lua_State *L = lua_newstate(rig_alloc, r);
-    assert_non_null(L);
-    lua_pushcfunction(L, protected_open);
-    assert_int_equal(lua_pcall(L, 0, 0, 0), LUA_OK);
-    assert_int_equal(lua_gettop(L), 0);
-    return L;
-}
-
-static int rig_run(lua_State *L, const char *code)
-{
-    struct rig *r = rig_of(L);
-    r->begin_ms = clock_mono_ms();
-    lua_sethook(L, rig_hook, LUA_MASKCOUNT, 1000);
-    int status = sandbox_load(L, code, strlen(code), "=script");
-    return status ? status : lua_pcall(L, 0, 1, 0);
-}
-
-static void passes(const char *code)
-{
-    struct rig r;
-    lua_State *L = rig_new(&r);
-    if (rig_run(L, code) != LUA_OK)
-        fail_msg("%s\n%s", code, lua_tostring(L, -1));
-    lua_close(L);
-    assert_int_equal(r.used, 0);
-}
-
-/* Ends with an error that holds `what`, within the limit and a bit. */
-static void fails(const char *code, const char *what)
-{
-    struct rig r;
-    lua_State *L = rig_new(&r);
-    uint64_t begin = clock_mono_ms();
-    if (rig_run(L, code) == LUA_OK)
-        fail_msg("no error: %s", code);
-    if (!lua_isstring(L, -1) || !strstr(lua_tostring(L, -1), what))
-        fail_msg("%s\n%s", code, luaL_tolstring(L, -1, NULL));
-    if (clock_mono_ms() - begin > LIMIT_MS + 1500)
-        fail_msg("took %d ms: %s", (int)(clock_mono_ms() - begin), code);
-    lua_close(L);
-}
+#include "sandbox_rig.h"
 
 static void a_script_has_what_the_page_says_and_nothing_else(void **unused)
 {
@@ -318,10 +182,12 @@ static void a_kill_is_not_swallowed(void **unused)
 static void running_out_of_memory_is_not_swallowed(void **unused)
 {
     (void)unused;
-    fails("while true do pcall(function() local t = {} while true do t[#t + 1] = { t } end end) end",
-          "not enough memory");
-    fails("pcall(pcall, function() local t = {} while true do t[#t + 1] = { t } end end) return 'on'",
-          "not enough memory");
+    fails_in(4 << 20,
+             "while true do pcall(function() local t = {} while true do t[#t + 1] = { t } end end) end",
+             "not enough memory");
+    fails_in(4 << 20,
+             "pcall(pcall, function() local t = {} while true do t[#t + 1] = { t } end end) return 'on'",
+             "not enough memory");
 }
 
 static void errors_are_caught_as_ever(void **unused)
@@ -342,18 +208,13 @@ static void errors_are_caught_as_ever(void **unused)
         "assert(not ok)");
 }
 
-static int waits(lua_State *L)
-{
-    return lua_yield(L, 0);
-}
-
 static void pcall_and_pairs_can_be_waited_in(void **unused)
 {
     (void)unused;
     struct rig r;
     int n;
     lua_State *L = rig_new(&r);
-    lua_pushcfunction(L, waits);
+    lua_pushcfunction(L, rig_wait);
     sandbox_set_global(L, "wait");
     lua_State *co = lua_newthread(L);
     const char code[] =
@@ -439,95 +300,6 @@ static void work_inside_c_meets_the_clock(void **unused)
     fails("local t = {} for i = 1, 1e6 do t[i] = i end for i = 1, 1e6 do t[i] = nil end\n"
           "while true do next(t) end",
           "ended by the host");
-}
-
-static void removed_keys_are_walked_over_in_time(void **unused)
-{
-    (void)unused;
-    const char make[] = "local t = {} for i = 1, 5e5 do t['k' .. i] = i end\n"
-                        "for i = 1, 5e5 do t['k' .. i] = nil end\n"
-                        "local l = {} for i = 1, 1e5 do l[i] = t end\n";
-    char code[512];
-    snprintf(code, sizeof(code), "%s return cjson.encode(l)", make);
-    fails(code, "ended by the host");
-}
-
-static void cjson_is_held(void **unused)
-{
-    (void)unused;
-    passes("assert(cjson.encode({ 1, 2, { a = null } }) == '[1,2,{\"a\":null}]')\n"
-           "local t = cjson.decode('{\"a\":[1,2.5,null,\"x\"]}')\n"
-           "assert(t.a[1] == 1 and t.a[3] == null and t.a[4] == 'x')\n"
-           "assert(cjson.encode('a\\n\"') == '\"a\\\\n\\\\\"\"')\n"
-           "local big = cjson.decode('[\"' .. ('x'):rep(4e6) .. '\"]') assert(#big[1] == 4e6)\n"
-           "assert(#cjson.encode(big) == 4e6 + 4) assert(cjson.encode {} == '{}')\n"
-           "assert(cjson.encode(1) == '1')");
-    fails("local t = { 1 } for i = 1, 60 do t = { t, t } end return cjson.encode(t)", "cjson.encode: ");
-    fails("local t = {} t.t = t return cjson.encode(t)", "holds itself");
-    fails("local t = {} for i = 1, 101 do t = { t } end return cjson.encode(t)", "nested deeper than 100");
-    fails("return cjson.encode(('x'):rep(9e6))", "larger than 8 MiB");
-    fails("return cjson.encode(('\\1'):rep(2e6))", "larger than 8 MiB");
-    fails("local s, t = ('x'):rep(1e6), {} for i = 1, 1e5 do t[i] = s end return cjson.encode(t)",
-          "larger than 8 MiB");
-    fails("return cjson.encode { [1] = 1, [1e9 // 1 | 0] = 2 }", "sparse");
-    fails("return cjson.encode(print)", "type not supported");
-    fails("return cjson.encode(0/0)", "NaN");
-    fails("return cjson.decode(('['):rep(200))", "too many nested");
-    fails("return cjson.decode(('x'):rep(9e6))", "larger than 8 MiB");
-    fails("return cjson.decode('{')", "Expected");
-    fails("return cjson.decode('[' .. ('[],'):rep(2e6) .. '1]')", "not enough memory");
-    fails("return cjson.decode()", "string expected");
-}
-
-/* What decode_need() promises: once it says that there is room, cjson doesn't run out of it (it
- * would lose its scratch buffer then). */
-static void decoding_never_needs_more_than_was_asked_for(void **unused)
-{
-    (void)unused;
-    static const char *const texts[] = {
-        "('[' .. ('1,'):rep(N) .. '1]')",
-        "('[' .. ('[],'):rep(N) .. '1]')",
-        "('[' .. ('{},'):rep(N) .. '1]')",
-        "('[' .. ('[1],'):rep(N) .. '1]')",
-        "('[' .. ('[1,2,3],'):rep(N) .. '1]')",
-        "('[' .. ('{\"a\":1},'):rep(N) .. '1]')",
-        "('[' .. ('{\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":5},'):rep(N) .. '1]')",
-        "(function() local t = {} for i = 1, N do t[i] = i end\n"
-        "  return '[\"' .. table.concat(t, '\",\"') .. '\"]' end)()",
-        "(function() local t = {} for i = 1, N do t[i] = ('\"k%d\":%d'):format(i, i) end\n"
-        "  return '{' .. table.concat(t, ',') .. '}' end)()",
-        "(function() local t = {} for i = 1, N do t[i] = ('\"k%d\":\"v%d\"'):format(i, i) end\n"
-        "  return '{' .. table.concat(t, ',') .. '}' end)()",
-        "('[\"' .. ('x'):rep(N) .. '\"]')",
-    };
-    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
-        for (int bits = 0; bits <= 16; bits += 2) {
-            int n = (1 << bits) + 1; /* tables have just doubled */
-            struct rig r;
-            char code[512];
-            int results;
-            lua_State *L = rig_new(&r);
-            lua_pushcfunction(L, waits);
-            sandbox_set_global(L, "here");
-            lua_State *co = lua_newthread(L);
-            snprintf(code, sizeof(code),
-                     "local N = %d cjson.decode('1') local s = %s here() return cjson.decode(s)", n,
-                     texts[i]);
-            r.begin_ms = clock_mono_ms();
-            assert_int_equal(sandbox_load(co, code, strlen(code), "=script"), LUA_OK);
-            assert_int_equal(lua_resume(co, L, 0, &results), LUA_YIELD);
-            lua_gc(L, LUA_GCCOLLECT);
-            lua_gc(L, LUA_GCSTOP); /* so that the peak counts everything that decoding allocates */
-            r.peak = r.probe = 0;
-            size_t before = r.used;
-            r.begin_ms = clock_mono_ms();
-            if (lua_resume(co, L, 0, &results) != LUA_OK)
-                fail_msg("%s: %s", code, lua_tostring(co, -1));
-            /* The probe is the first allocation after the mark, and the largest. */
-            if (r.peak - before > r.probe)
-                fail_msg("%s: asked for %zu, took %zu", code, r.probe, r.peak - before);
-            lua_close(L);
-        }
 }
 
 static void chunks_are_text(void **unused)
@@ -638,9 +410,6 @@ int main(void)
         cmocka_unit_test(c_functions_have_bounds),
         cmocka_unit_test(a_length_that_is_none_is_not_walked),
         cmocka_unit_test(work_inside_c_meets_the_clock),
-        cmocka_unit_test(removed_keys_are_walked_over_in_time),
-        cmocka_unit_test(cjson_is_held),
-        cmocka_unit_test(decoding_never_needs_more_than_was_asked_for),
         cmocka_unit_test(chunks_are_text),
         cmocka_unit_test(the_host_adds_globals_and_seals_tables),
         cmocka_unit_test(odd_names_and_texts_are_errors_not_crashes),
