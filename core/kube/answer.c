@@ -76,6 +76,9 @@ static void answer_of_status(struct kube_answer *out, struct answer_text *text,
     if (str_eq(kind, "Status") && !str_empty(message)) {
         out->reason = str_or(json_string_value(json_object_get(text->status, "reason")), "");
         message_cut(&text->message, message, KUBE_MESSAGE_MAX);
+    } else if (http->status == 401) {
+        buf_printf(&text->message, "%s does not accept the credentials of user \"%s\"", cluster->server,
+                   cluster->user.name);
     } else {
         buf_printf(&text->message, "%s answered %d", cluster->server, http->status);
         message_of_text(&text->message, http);

@@ -122,7 +122,9 @@ static int64_t call_again_ms(const struct send_call *call, const struct http_ans
         if (wait < (50 << call->tries))
             wait = 50 << call->tries;
     } else if (http->status == 0 && !http->sent && http->err->code == ERR_UNAVAILABLE) {
-        wait = 25 << call->tries;
+        /* A connection that the server just closed, or a server that is just coming back. Soon
+         * over: who is down is to be said at once. */
+        wait = KUBE_UNSENT_MS << (call->tries - 1);
     }
     /* No use in waiting for a try that would have no time. */
     return wait >= 0 && clock_mono_ms() + (uint64_t)wait < call->deadline_ms ? wait : -1;

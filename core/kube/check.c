@@ -92,8 +92,8 @@ static void check_answered(void *arg, const struct kube_answer *answer)
         /* It knows us and answers; it only doesn't say its version. */
         version = mem_str("");
     } else if (answer->status == 401) {
-        error = mem_printf("%s refuses the credentials of user \"%s\": %s", server, check->cluster->user.name,
-                           answer->message);
+        error = mem_printf("%s does not accept the credentials of user \"%s\"", server,
+                           check->cluster->user.name);
     } else {
         error = mem_str(answer->message);
     }

@@ -85,7 +85,7 @@ static struct door *door_new(struct cluster *cluster, struct err *err)
     };
     door->client = http_client_new(all->loop, &options, err);
     if (!door->client) {
-        err_prefix(err, "context \"%s\"", cluster->context.name);
+        err_prefix(err, "%s: context \"%s\"", cluster->context.file, cluster->context.name);
         goto failed;
     }
     material_clear(&m);

@@ -19,17 +19,18 @@
 #include <sys/stat.h>
 
 enum {
-    KUBE_CHECK_MS = 5000,       /* how long /version may take */
-    KUBE_CHECK_FRESH_MS = 3000, /* and how long its answer is taken as true */
-    KUBE_PLUGIN_MS = 60000,     /* a credential plugin's whole life */
-    KUBE_TOKEN_FILE_MS = 60000, /* a token file is read again after so long */
-    KUBE_HOLD_MS = 2000,        /* a failed plugin is not run again, discovery not asked again */
-    KUBE_REFUSED_MS = 5000,     /* between two refreshes that a 401 causes */
-    KUBE_ROUND_MS = 60000,      /* one round of discovery */
-    KUBE_KNOWN_MS = 60000,      /* what is known is asked again, behind the caller's back */
-    KUBE_TRIES = 4,
-    KUBE_MESSAGE_MAX = 8192,              /* of a server's message */
-    KUBE_STATUS_MAX = 1024 * 1024,        /* a larger failure is not looked into */
+    KUBE_CHECK_MS = 5000,          /* how long /version may take */
+    KUBE_CHECK_FRESH_MS = 3000,    /* and how long its answer is taken as true */
+    KUBE_PLUGIN_MS = 60000,        /* a credential plugin's whole life */
+    KUBE_TOKEN_FILE_MS = 60000,    /* a token file is read again after so long */
+    KUBE_HOLD_MS = 2000,           /* a failed plugin is not run again, discovery not asked again */
+    KUBE_REFUSED_MS = 5000,        /* between two refreshes that a 401 causes */
+    KUBE_ROUND_MS = 60000,         /* one round of discovery */
+    KUBE_KNOWN_MS = 60000,         /* what is known is asked again, behind the caller's back */
+    KUBE_TRIES = 4,                /* of one request, all in all */
+    KUBE_UNSENT_MS = 20,           /* before a request that was not sent goes out again; then twice it */
+    KUBE_MESSAGE_MAX = 8192,       /* of a server's message */
+    KUBE_STATUS_MAX = 1024 * 1024, /* a larger failure is not looked into */
     KUBE_DISCOVERY_MAX = 8 * 1024 * 1024, /* one discovery document */
     KUBE_GROUPS_MAX = 1000,               /* group-versions asked one by one */
     KUBE_KINDS_MAX = 50000,

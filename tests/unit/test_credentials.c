@@ -1,6 +1,8 @@
 /* Credential plugins: one run for all who wait, kept while it is good, and a failure that says why. */
 #include "kube/cluster.h"
 
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -228,6 +230,65 @@ static void a_static_token_keeps_the_plugin_out(void **state)
     assert_non_null(strstr(w->api.asked[0].head, "Bearer own\r\n"));
 }
 
+/* Some certificate authority, as PEM; each call makes another one. */
+static void put_authority(struct world *w, const char *name)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *cert = X509_new();
+    X509_NAME *subject = X509_get_subject_name(cert);
+    char *path = world_file(w, name);
+    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)"ca", -1, -1, 0);
+    X509_set_issuer_name(cert, subject);
+    X509_gmtime_adj(X509_getm_notBefore(cert), 0);
+    X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
+    X509_set_pubkey(cert, key);
+    X509_sign(cert, key, EVP_sha256());
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    PEM_write_X509(f, cert);
+    fclose(f);
+    X509_free(cert);
+    EVP_PKEY_free(key);
+    free(path);
+}
+
+static void changed_certificates_are_taken_up_and_end_no_call(void **state)
+{
+    struct world *w = *state;
+    struct got hanging, got;
+    char *path = world_file(w, "ca.crt");
+    put_authority(w, "ca.crt");
+    world_must_open(w, "{}");
+    w->cluster->entry.ca_file = path;
+    world_ask(w, "GET", &got);
+    w->fail_first = 1;
+    w->failing = (struct fake_answer){.deed = FAKE_HANG};
+    struct kube_call *call = world_send(w, "POST", &hanging);
+    while (w->fail_first)
+        loop_turn(w->loop);
+
+    const struct door *before = w->cluster->door;
+    put_authority(w, "ca.crt");
+    world_ask(w, "GET", &got);
+    assert_int_equal(got.status, 200);
+    assert_ptr_not_equal(w->cluster->door, before);
+    assert_ptr_equal(LIST_FIRST(&w->cluster->old_doors), before);
+    assert_int_equal(hanging.count, 0);
+
+    before = w->cluster->door;
+    world_put(w, "ca.crt", 0600, "half of a cert"); /* is being written */
+    world_ask(w, "GET", &got);
+    assert_int_equal(got.status, 200);
+    assert_ptr_equal(w->cluster->door, before);
+
+    kube_cancel(&call);
+    turn_for(w, 10);
+    assert_null(LIST_FIRST(&w->cluster->old_doors));
+    clusters_free(w->clusters);
+    w->clusters = NULL;
+    free(path);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
@@ -242,6 +303,7 @@ int main(void)
         TEST(waiting_for_a_plugin_can_be_given_up),
         TEST(the_servers_time_begins_when_it_is_asked),
         TEST(a_static_token_keeps_the_plugin_out),
+        TEST(changed_certificates_are_taken_up_and_end_no_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
