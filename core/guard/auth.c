@@ -208,7 +208,7 @@ static int auth_judge(const struct auth_answer *answer, struct err *err)
 
 int auth_local_peer(int fd, struct user *user, struct err *err)
 {
-    struct auth_tuple far, plain;
+    struct auth_tuple far = {0}, plain;
     struct auth_answer answer;
     if (auth_far_tuple(fd, &far, err))
         return -1;
