@@ -209,6 +209,10 @@ static void skip_plain(struct reader *r)
             return;
         if (c < 0x20)
             bad(r, "a control character in a string must be escaped");
+        if (c < 0x80) {
+            r->at++;
+            continue;
+        }
         size_t n = bridge_utf8((const unsigned char *)r->at, (size_t)(r->end - r->at));
         if (n == 0)
             bad(r, "bytes that are no UTF-8");

@@ -80,6 +80,10 @@ static void check_room(struct writer *w, const struct place *place, size_t more)
 static void check_utf8(struct writer *w, const struct place *place, const char *s, size_t len)
 {
     for (size_t i = 0; i < len;) {
+        if ((unsigned char)s[i] < 0x80) {
+            i++;
+            continue;
+        }
         size_t n = bridge_utf8((const unsigned char *)s + i, len - i);
         if (n == 0)
             refuse(w, place, "the string holds bytes that are no UTF-8");
