@@ -27,8 +27,6 @@ struct serve {
 static void serve_drained(void *arg)
 {
     struct serve *s = arg;
-    server_free(s->server);
-    s->server = NULL;
     loop_stop(s->host.loop);
 }
 
@@ -123,6 +121,8 @@ static int serve_run(const struct flags *flags)
         printf("listening on %s\n", server_url(s.server));
         fflush(stdout);
         loop_run(s.host.loop);
+        /* Not from a callback: it lets the loop run for its viewers' last words. */
+        server_free(s.server);
         log_info("stopped");
     }
     signal_watch_stop(&s.term);

@@ -30,6 +30,7 @@ struct stream {
     enum lws_close_status close;
     bool asked;   /* the first message has come */
     bool closing; /* nothing is taken in any more */
+    bool leaving; /* the host ends: what is there is written, nothing is waited for */
     bool close_sent;
 };
 
@@ -93,8 +94,7 @@ static void stream_fail_text(struct stream *s, const char *id, enum err_code cod
 
 void stream_goodbye(struct stream *s)
 {
-    s->closing = true;
-    s->close = LWS_CLOSE_STATUS_GOINGAWAY;
+    s->leaving = true;
     stream_wake(s);
 }
 
@@ -282,8 +282,8 @@ static bool stream_turn_over(struct stream *s, unsigned frames, size_t bytes)
     return uv_hrtime() / 1000000 > uv_now(loop_uv(s->connection->server->options.loop)) + STREAM_TURN_MS;
 }
 
-/* Writes events until there is none, the pipe is full or others must have their turn. Nothing
- * is held back here: the place in the journal is all that a viewer has. */
+/* Writes events until there is none (0), or the pipe is full or others must have their turn (1).
+ * Nothing is held back here: the place in the journal is all that a viewer has. */
 static int stream_write_events(struct stream *s)
 {
     const char *carry = NULL;
@@ -292,7 +292,7 @@ static int stream_write_events(struct stream *s)
         bool stop = lws_send_pipe_choked(s->connection->wsi) || stream_turn_over(s, frames, bytes);
         if (stop && !carry) {
             stream_wake(s);
-            return 0;
+            return 1;
         }
         len = stream_fill(s, stop, &carry, &carry_len);
         if (!len)
@@ -322,36 +322,42 @@ static int stream_close(struct stream *s)
     return 0;
 }
 
+/* 0 when it is said, 1 when that must wait, -1 when it cannot be. */
+static int stream_write_error(struct stream *s)
+{
+    char *room = (char *)s->connection->server->frame + LWS_PRE;
+    size_t used = 0, len = s->error.len;
+    if (lws_send_pipe_choked(s->connection->wsi)) {
+        stream_wake(s);
+        return 1;
+    }
+    if (s->error.failed || len > EDGE_FRAME_BYTES)
+        return -1;
+    if (s->connection->batch)
+        room[used++] = '[';
+    memcpy(room + used, s->error.data, len);
+    used += len;
+    if (s->connection->batch)
+        room[used++] = ']';
+    buf_free(&s->error);
+    return stream_write(s, used);
+}
+
 int stream_writable(struct stream *s)
 {
-    if (s->error.len || s->error.failed) {
-        size_t len = s->error.len;
-        if (lws_send_pipe_choked(s->connection->wsi)) {
-            stream_wake(s);
-            return 0;
-        }
-        if (s->error.failed || len > EDGE_FRAME_BYTES)
-            return -1;
-        char *room = (char *)s->connection->server->frame + LWS_PRE;
-        size_t used = 0;
-        if (s->connection->batch)
-            room[used++] = '[';
-        memcpy(room + used, s->error.data, len);
-        used += len;
-        if (s->connection->batch)
-            room[used++] = ']';
-        buf_free(&s->error);
-        if (stream_write(s, used))
-            return -1;
-    }
+    int rc = s->error.len || s->error.failed ? stream_write_error(s) : 0;
+    if (rc)
+        return rc < 0 ? -1 : 0;
     if (s->closing)
         return stream_close(s);
-    if (!s->view)
+    rc = s->view ? stream_write_events(s) : 0;
+    if (rc)
+        return rc < 0 ? -1 : 0;
+    if (s->view && journal_view_at_end(s->view))
+        s->close = LWS_CLOSE_STATUS_NORMAL;
+    else if (s->leaving)
+        s->close = LWS_CLOSE_STATUS_GOINGAWAY;
+    else
         return 0;
-    if (stream_write_events(s))
-        return -1;
-    if (!journal_view_at_end(s->view))
-        return 0;
-    s->close = LWS_CLOSE_STATUS_NORMAL;
     return stream_close(s);
 }
