@@ -223,7 +223,10 @@ static void h1_answer(struct peer *p, const char *head, const char *body)
         p->over = true;
     } else if (!strcmp(path, "/gone"))
         peer_puts(p, "HTTP/1.1 410 Gone\r\nContent-Length: 7\r\n\r\ntoo old");
-    else if (!strcmp(path, "/die") && p->server->die_left-- > 0)
+    else if (!strcmp(path, "/unauthorized")) {
+        peer_puts(p, "HTTP/1.1 401 Unauthorized\r\nContent-Length: 100\r\n\r\nwho");
+        p->over = true;
+    } else if (!strcmp(path, "/die") && p->server->die_left-- > 0)
         p->over = true;
     else
         h1_echo(p, head, body);
