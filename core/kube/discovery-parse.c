@@ -98,24 +98,6 @@ static void aggregated_version(struct kind_set *set, const struct group_version 
     }
 }
 
-static void aggregated_group(struct kind_set *set, const json_t *item, struct kinds *kinds)
-{
-    const char *group = text_of(json_object_get(item, "metadata"), "name");
-    const json_t *versions = json_object_get(item, "versions");
-    for (size_t i = 0; i < json_array_size(versions); i++) {
-        const json_t *version = json_array_get(versions, i);
-        struct group_version gv = {
-            .group = (char *)group, .version = (char *)text_of(version, "version"), .preferred = i == 0};
-        if (!*gv.version)
-            continue;
-        if (strcmp(text_of(version, "freshness"), "Stale") == 0 && kinds->failure_count < KUBE_GROUPS_MAX)
-            kinds_add_failure(kinds, mem_printf("%s%s%s: the API server that serves it does not answer; its "
-                                                "kinds may be missing",
-                                                group, *group ? "/" : "", gv.version));
-        aggregated_version(set, &gv, version);
-    }
-}
-
 static void group_list_add(struct group_list *groups, const char *group, const char *version, bool preferred)
 {
     if (groups->count == KUBE_GROUPS_MAX || !*version || strchr(version, '/') || strchr(group, '/'))
@@ -129,7 +111,7 @@ static void group_list_add(struct group_list *groups, const char *group, const c
     };
 }
 
-void group_list_clear(struct group_list *groups)
+static void group_list_clear(struct group_list *groups)
 {
     for (size_t i = 0; i < groups->count; i++) {
         free(groups->items[i].group);
@@ -138,6 +120,30 @@ void group_list_clear(struct group_list *groups)
     }
     free(groups->items);
     *groups = (struct group_list){0};
+}
+
+void discovered_clear(struct discovered *discovered)
+{
+    kind_set_free(discovered->set);
+    discovered->set = NULL;
+    group_list_clear(&discovered->groups);
+    group_list_clear(&discovered->stale);
+}
+
+static void aggregated_group(struct discovered *out, const json_t *item)
+{
+    const char *group = text_of(json_object_get(item, "metadata"), "name");
+    const json_t *versions = json_object_get(item, "versions");
+    for (size_t i = 0; i < json_array_size(versions); i++) {
+        const json_t *version = json_array_get(versions, i);
+        struct group_version gv = {
+            .group = (char *)group, .version = (char *)text_of(version, "version"), .preferred = i == 0};
+        if (!*gv.version)
+            continue;
+        if (strcmp(text_of(version, "freshness"), "Stale") == 0)
+            group_list_add(&out->stale, group, gv.version, gv.preferred);
+        aggregated_version(out->set, &gv, version);
+    }
 }
 
 /* The preferred version first, so that the order of the list is the order of preference. */
@@ -169,8 +175,7 @@ static json_t *document_of(const char *body, size_t len, struct err *err)
     return root;
 }
 
-int discovery_read_root(const char *body, size_t len, struct kind_set **set, struct group_list *groups,
-                        struct kinds *kinds, struct err *err)
+int discovery_read_root(const char *body, size_t len, struct discovered *out, struct err *err)
 {
     json_t *root = document_of(body, len, err);
     const char *kind = text_of(root, "kind");
@@ -179,43 +184,38 @@ int discovery_read_root(const char *body, size_t len, struct kind_set **set, str
     if (!root)
         return -1;
     if (strcmp(kind, "APIGroupDiscoveryList") == 0) {
-        *set = kind_set_new();
+        out->set = kind_set_new();
         list = json_object_get(root, "items");
         for (size_t i = 0; i < json_array_size(list); i++)
-            aggregated_group(*set, json_array_get(list, i), kinds);
-        if ((*set)->failed)
-            rc = err_no_memory(err);
+            aggregated_group(out, json_array_get(list, i));
+        rc = out->set->failed ? err_no_memory(err) : 0;
     } else if (strcmp(kind, "APIVersions") == 0) {
         list = json_object_get(root, "versions");
         for (size_t i = 0; i < json_array_size(list); i++)
-            group_list_add(groups, "", str_or(json_string_value(json_array_get(list, i)), ""), i == 0);
+            group_list_add(&out->groups, "", str_or(json_string_value(json_array_get(list, i)), ""), i == 0);
     } else if (strcmp(kind, "APIGroupList") == 0) {
         list = json_object_get(root, "groups");
         for (size_t i = 0; i < json_array_size(list); i++)
-            group_versions(groups, json_array_get(list, i));
+            group_versions(&out->groups, json_array_get(list, i));
     } else {
         rc = err_set(err, "the answer is no list of API groups (its kind is \"%.64s\")", kind);
-    }
-    if (rc) {
-        kind_set_free(*set);
-        *set = NULL;
     }
     json_decref(root);
     return rc;
 }
 
 int discovery_read_resources(const char *body, size_t len, const struct group_version *gv,
-                             struct kind_set **set, struct err *err)
+                             struct discovered *out, struct err *err)
 {
     json_t *root = document_of(body, len, err);
     const json_t *list = json_object_get(root, "resources");
+    int rc = 0;
     if (!root)
         return -1;
-    if (!json_is_array(list)) {
-        json_decref(root);
-        return err_set(err, "the answer is no list of resources");
-    }
-    *set = kind_set_new();
+    if (!json_is_array(list))
+        rc = err_set(err, "the answer is no list of resources");
+    else
+        out->set = kind_set_new();
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *r = json_array_get(list, i);
         struct found found = {
@@ -226,12 +226,10 @@ int discovery_read_resources(const char *body, size_t len, const struct group_ve
             .verbs = json_object_get(r, "verbs"),
             .short_names = json_object_get(r, "shortNames"),
         };
-        kind_take(*set, gv, &found);
+        kind_take(out->set, gv, &found);
     }
+    if (out->set && out->set->failed)
+        rc = err_no_memory(err);
     json_decref(root);
-    if (!(*set)->failed)
-        return 0;
-    kind_set_free(*set);
-    *set = NULL;
-    return err_no_memory(err);
+    return rc;
 }

@@ -27,17 +27,30 @@ struct discover_wait {
 /* One request of a round: a root, or a group-version of a root that has the old form. */
 struct part {
     struct round *round;
-    struct part *root; /* NULL: it is one */
-    struct group_version gv;
+    struct part *root;       /* NULL: it is one */
+    struct group_version gv; /* the texts are its root's */
     struct kube_call *call;
-    struct kind_set *set;
+    struct reading *reading;
+    struct discovered found;
+};
+
+/* A document on its way through the parser; a large one on the pool, so it holds all it needs. */
+struct reading {
+    struct part *part;
+    struct job *job;
+    char *body;
+    size_t len;
+    bool root;
+    struct group_version gv;
+    struct discovered found;
+    struct err err;
+    int rc;
 };
 
 struct round {
     struct discovery *discovery;
     struct kinds *kinds;
     struct part roots[2]; /* /api, /apis */
-    struct group_list groups[2];
     struct part *parts;
     size_t part_count, next, under_way;
     struct timer *limit;
@@ -59,16 +72,33 @@ struct discovery {
 
 static void discovery_want(struct discovery *d);
 
+static void reading_free(void *arg)
+{
+    struct reading *reading = arg;
+    discovered_clear(&reading->found);
+    free(reading->body);
+    free(reading->gv.group);
+    free(reading->gv.version);
+    free(reading);
+}
+
+static void part_drop(struct part *part)
+{
+    kube_cancel(&part->call);
+    if (part->reading)
+        job_forget(&part->reading->job, reading_free);
+    part->reading = NULL;
+}
+
 static void round_free(struct round *round)
 {
     for (size_t i = 0; i < 2; i++) {
-        kube_cancel(&round->roots[i].call);
-        kind_set_free(round->roots[i].set);
-        group_list_clear(&round->groups[i]);
+        part_drop(&round->roots[i]);
+        discovered_clear(&round->roots[i].found);
     }
     for (size_t i = 0; i < round->part_count; i++) {
-        kube_cancel(&round->parts[i].call);
-        kind_set_free(round->parts[i].set);
+        part_drop(&round->parts[i]);
+        discovered_clear(&round->parts[i].found);
     }
     timer_stop(&round->limit);
     deferred_cancel(&round->step);
@@ -99,21 +129,30 @@ static void wait_cancel(struct kube_call *call)
     free(wait);
 }
 
-/* Everything has come: sets in the server's order, core first. */
+static void round_keep_part(struct round *round, struct part *part)
+{
+    if (part->found.set)
+        kinds_add(round->kinds, part->found.set);
+    part->found.set = NULL;
+    for (size_t i = 0; i < part->found.stale.count; i++) {
+        const struct group_version *gv = &part->found.stale.items[i];
+        kinds_add_failure(
+            round->kinds,
+            mem_printf("%s%s%s: the API server that serves it does not answer; its kinds may be "
+                       "missing",
+                       gv->group, *gv->group ? "/" : "", gv->version));
+    }
+}
+
+/* Everything has come: kinds in the server's order, core first. */
 static void round_keep(struct round *round)
 {
     struct discovery *d = round->discovery;
     for (size_t root = 0; root < 2; root++) {
-        if (round->roots[root].set)
-            kinds_add(round->kinds, round->roots[root].set);
-        round->roots[root].set = NULL;
-        for (size_t i = 0; i < round->part_count; i++) {
-            struct part *part = &round->parts[i];
-            if (part->root != &round->roots[root] || !part->set)
-                continue;
-            kinds_add(round->kinds, part->set);
-            part->set = NULL;
-        }
+        round_keep_part(round, &round->roots[root]);
+        for (size_t i = 0; i < round->part_count; i++)
+            if (round->parts[i].root == &round->roots[root])
+                round_keep_part(round, &round->parts[i]);
     }
     kinds_free(d->before);
     d->before = d->known;
@@ -172,28 +211,66 @@ static void part_failed(struct part *part, enum err_code code, const char *messa
     }
 }
 
+static void reading_work(void *arg)
+{
+    struct reading *r = arg;
+    r->rc = r->root ? discovery_read_root(r->body, r->len, &r->found, &r->err)
+                    : discovery_read_resources(r->body, r->len, &r->gv, &r->found, &r->err);
+}
+
+static void reading_done(void *arg)
+{
+    struct reading *reading = arg;
+    struct part *part = reading->part;
+    struct round *round = part->round;
+    part->reading = NULL;
+    round->under_way--;
+    if (reading->rc)
+        part_failed(part, reading->err.code, reading->err.text);
+    else
+        part->found = reading->found;
+    if (!reading->rc)
+        reading->found = (struct discovered){0};
+    reading_free(reading);
+    round_go_on(round);
+}
+
+static void part_read(struct part *part, const struct kube_answer *answer)
+{
+    struct reading *reading = mem_new(sizeof(*reading));
+    *reading = (struct reading){.part = part, .len = answer->body_len, .root = !part->root};
+    reading->gv = (struct group_version){.group = mem_str(part->gv.group),
+                                         .version = mem_str(part->gv.version),
+                                         .preferred = part->gv.preferred};
+    reading->body = malloc(answer->body_len + 1);
+    if (reading->body)
+        memcpy(reading->body, answer->body, answer->body_len);
+    part->reading = reading;
+    part->round->under_way++;
+    if (!reading->body) {
+        reading->rc = err_no_memory(&reading->err);
+        reading_done(reading);
+    } else if (answer->body_len <= KUBE_DISCOVERY_SMALL) {
+        reading_work(reading);
+        reading_done(reading);
+    } else {
+        reading->job =
+            loop_job(part->round->discovery->cluster->clusters->loop, reading_work, reading_done, reading);
+    }
+}
+
 static void part_answered(void *arg, const struct kube_answer *answer)
 {
     struct part *part = arg;
-    struct round *round = part->round;
-    struct err err;
-    int rc;
     part->call = NULL;
-    round->under_way--;
-    if (answer->status < 200 || answer->status > 299) {
+    part->round->under_way--;
+    if (answer->status < 200 || answer->status > 299)
         part_failed(part, answer->code, answer->message);
-    } else if (answer->body_len > KUBE_DISCOVERY_MAX) {
+    else if (answer->body_len > KUBE_DISCOVERY_MAX)
         part_failed(part, ERR_TOO_LARGE, "the answer is larger than 8 MiB");
-    } else {
-        if (part->root)
-            rc = discovery_read_resources(answer->body, answer->body_len, &part->gv, &part->set, &err);
-        else
-            rc = discovery_read_root(answer->body, answer->body_len, &part->set,
-                                     &round->groups[part - round->roots], round->kinds, &err);
-        if (rc)
-            part_failed(part, err.code, err.text);
-    }
-    round_go_on(round);
+    else
+        part_read(part, answer);
+    round_go_on(part->round);
 }
 
 static void part_send(struct part *part)
@@ -212,12 +289,12 @@ static void part_send(struct part *part)
 /* Both roots have answered: what they list in the old form is asked one by one. */
 static void round_spread(struct round *round)
 {
-    size_t count = round->groups[0].count + round->groups[1].count, n = 0;
+    size_t count = round->roots[0].found.groups.count + round->roots[1].found.groups.count, n = 0;
     round->parts = mem_new((count ? count : 1) * sizeof(*round->parts));
     for (size_t root = 0; root < 2; root++)
-        for (size_t i = 0; i < round->groups[root].count; i++)
+        for (size_t i = 0; i < round->roots[root].found.groups.count; i++)
             round->parts[n++] = (struct part){
-                .round = round, .root = &round->roots[root], .gv = round->groups[root].items[i]};
+                .round = round, .root = &round->roots[root], .gv = round->roots[root].found.groups.items[i]};
     round->part_count = count;
 }
 
@@ -240,15 +317,11 @@ static void round_over(void *arg)
 {
     struct round *round = arg;
     round->limit = NULL;
-    for (size_t i = 0; i < 2; i++) {
-        if (round->roots[i].call)
-            part_failed(&round->roots[i], ERR_TIMEOUT, "no answer within 60 s");
-        kube_cancel(&round->roots[i].call);
-    }
-    for (size_t i = 0; i < round->part_count; i++) {
-        if (round->parts[i].call || i >= round->next)
-            part_failed(&round->parts[i], ERR_TIMEOUT, "no answer within 60 s");
-        kube_cancel(&round->parts[i].call);
+    for (size_t i = 0; i < 2 + round->part_count; i++) {
+        struct part *part = i < 2 ? &round->roots[i] : &round->parts[i - 2];
+        if (part->call || part->reading || (i >= 2 && i - 2 >= round->next))
+            part_failed(part, ERR_TIMEOUT, "no answer within 60 s");
+        part_drop(part);
     }
     round->next = round->part_count;
     round->under_way = 0;

@@ -34,7 +34,8 @@ enum {
     KUBE_DISCOVERY_MAX = 8 * 1024 * 1024, /* one discovery document */
     KUBE_GROUPS_MAX = 1000,               /* group-versions asked one by one */
     KUBE_KINDS_MAX = 50000,
-    KUBE_FILE_MAX = 1024 * 1024, /* a certificate, key or token file */
+    KUBE_DISCOVERY_SMALL = 64 * 1024, /* a larger one is read on the pool: 25 ns a byte */
+    KUBE_FILE_MAX = 1024 * 1024,      /* a certificate, key or token file */
 };
 
 /* ---- file.c: texts from files and base64 ---- */
@@ -209,7 +210,6 @@ void *kind_set_room(struct kind_set *set, size_t size);
 struct kinds {
     struct kind_set **sets; /* in the server's order */
     size_t set_count, count;
-    struct map *by_kind;
     char **failures; /* ends with NULL */
     size_t failure_count;
 };
@@ -232,14 +232,19 @@ struct group_list {
     size_t count;
 };
 
-/* The answer of /api or /apis: kinds (aggregated) in *set, or a list of group-versions to ask.
- * A stale group's sentence goes to `kinds`. */
-int discovery_read_root(const char *body, size_t len, struct kind_set **set, struct group_list *groups,
-                        struct kinds *kinds, struct err *err);
+/* What one document says. */
+struct discovered {
+    struct kind_set *set;     /* its kinds, or NULL */
+    struct group_list groups; /* group-versions that have to be asked, of a root of the old form */
+    struct group_list stale;  /* those whose API server does not answer */
+};
+
+/* The answer of /api or /apis. */
+int discovery_read_root(const char *body, size_t len, struct discovered *out, struct err *err);
 /* An APIResourceList. */
 int discovery_read_resources(const char *body, size_t len, const struct group_version *gv,
-                             struct kind_set **set, struct err *err);
-void group_list_clear(struct group_list *groups);
+                             struct discovered *out, struct err *err);
+void discovered_clear(struct discovered *discovered);
 
 /* ---- discovery.c, check.c ---- */
 

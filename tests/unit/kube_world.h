@@ -17,6 +17,7 @@ struct world {
     struct cluster *cluster;
     char dir[64];
     bool late;
+    void *arg; /* for a test's own functions */
     /* What the function below answers. */
     int fail_first; /* so many requests get `failing` */
     struct fake_answer failing;

@@ -269,6 +269,50 @@ static void a_round_under_way_can_be_dropped(void **state)
     assert_int_equal(t.count, 0);
 }
 
+/* Two thousand kinds: more than is read on the loop's own thread. */
+static void serve_large(struct fake_api *api, const struct fake_asked *asked, struct fake_answer *answer)
+{
+    struct buf *body = ((struct world *)api->arg)->arg;
+    if (str_eq(asked->target, "/api")) {
+        answer->body = "{\"kind\":\"APIGroupDiscoveryList\"}";
+        return;
+    }
+    buf_clear(body);
+    buf_puts(body, "{\"kind\":\"APIGroupDiscoveryList\",\"items\":[{\"metadata\":{\"name\":\"g.io\"},"
+                   "\"versions\":[{\"version\":\"v1\",\"resources\":[");
+    for (int i = 0; i < 2000; i++)
+        buf_printf(body, "%s{\"resource\":\"things%d\",\"responseKind\":{\"kind\":\"Thing%d\"}}",
+                   i ? "," : "", i, i);
+    buf_puts(body, "]}]}]}");
+    answer->body = buf_str(body);
+}
+
+static void a_large_document_is_read_beside_the_loop(void **state)
+{
+    struct world *w = *state;
+    struct buf body = {0};
+    struct told t = {0};
+    w->api.fn = serve_large;
+    w->arg = &body;
+    world_must_open(w, "{}");
+    discover(w, false, &t);
+    assert_int_equal(t.failed, 0);
+    assert_true(body.len > KUBE_DISCOVERY_SMALL);
+    is(w, "things999", "g.io/v1", "Thing999");
+    clusters_free(w->clusters);
+    /* And can be dropped in the middle, wherever that is. */
+    for (int turns = 0; turns < 12; turns++) {
+        world_must_open(w, "{}");
+        cluster_discover(w->cluster, false, told, &t);
+        for (int i = 0; i < turns; i++)
+            loop_turn(w->loop);
+        clusters_free(w->clusters);
+        w->clusters = NULL;
+    }
+    turn_for(w, 100);
+    buf_free(&body);
+}
+
 static void paths_are_encoded_part_by_part(void **state)
 {
     const struct kube_kind pod = {.group = "", .version = "v1", .plural = "pods", .namespaced = true};
@@ -305,6 +349,7 @@ int main(void)
         TEST(a_round_that_fails_keeps_what_was_known),
         TEST(a_server_that_talks_nonsense_is_an_error),
         TEST(a_round_under_way_can_be_dropped),
+        TEST(a_large_document_is_read_beside_the_loop),
         cmocka_unit_test(paths_are_encoded_part_by_part),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
