@@ -50,7 +50,8 @@ struct cell {
     lua_State *L;
     size_t used; /* bytes that Lua holds */
     size_t cap;
-    bool refused; /* an allocation was, and Lua collects everything before it asks again */
+    size_t longest_string; /* that was ever made here, about */
+    bool refused;          /* an allocation was, and Lua collects everything before it asks again */
     uint64_t cpu_used_us;
     uint64_t slice_began_us, cpu_began_us; /* of the innermost task that runs */
     struct cell_tasks tasks, ready;
@@ -79,6 +80,9 @@ void cell_hook(lua_State *co, lua_Debug *ar);
 
 /* For C functions that run long: raises when the task is to end (sandbox_options.charge). */
 void cell_charge(lua_State *L, size_t steps);
+
+/* The allocator has made a long string. */
+void cell_note_string(struct cell *cell, size_t size);
 
 void cell_queue(struct cell_task *task);
 void cell_resume(struct cell_task *task, int args);

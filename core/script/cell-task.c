@@ -7,7 +7,7 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 
-enum { CELL_HOOK_EVERY = 1000, CELL_TASKS_MOST = 10000 };
+enum { CELL_HOOK_EVERY = 200, CELL_LONG_STRING = 65536, CELL_TASKS_MOST = 10000 };
 
 /* The clocks of the task that runs now; one that is resumed inside another's C
  * function gets clocks of its own, and the outer one is not charged for it. */
@@ -49,6 +49,34 @@ void cell_kill(struct cell_task *task, enum task_kill kill)
     cell_where(task->co, task->where, sizeof(task->where));
     /* At every instruction from now on: whatever catches the error is hit by the next one. */
     lua_sethook(task->co, cell_hook, LUA_MASKCOUNT, 1);
+}
+
+/* How many instructions until the next look at the clock. One that compares, joins or hashes a string
+ * of megabytes takes milliseconds: whoever has such strings is looked at more often. */
+static int cell_interval(const struct cell *cell)
+{
+    size_t n = cell->longest_string > CELL_LONG_STRING
+                   ? (size_t)CELL_HOOK_EVERY * CELL_LONG_STRING / cell->longest_string
+                   : CELL_HOOK_EVERY;
+    return n < 2 ? 2 : (int)n;
+}
+
+static void cell_hurry(struct cell_task *task)
+{
+    if (task->hurried || task->kill != KILL_NONE)
+        return;
+    task->hurried = true;
+    lua_sethook(task->co, cell_hook, LUA_MASKCOUNT, 1);
+}
+
+void cell_note_string(struct cell *cell, size_t size)
+{
+    /* Not at each that is a little longer. */
+    if (size < CELL_LONG_STRING || size / 2 < cell->longest_string)
+        return;
+    cell->longest_string = size;
+    if (cell->current)
+        cell_hurry(cell->current);
 }
 
 /* Past its slice: is the task to be ended, to be put aside, or may it go on (0)? */
@@ -95,9 +123,9 @@ void cell_hook(lua_State *co, lua_Debug *ar)
             return;
         }
     }
-    if (task->hurried) { /* cell_charge() had asked for one look, and nothing came of it */
+    if (task->hurried) { /* one look was asked for, and nothing came of it */
         task->hurried = false;
-        lua_sethook(co, cell_hook, LUA_MASKCOUNT, CELL_HOOK_EVERY);
+        lua_sethook(co, cell_hook, LUA_MASKCOUNT, cell_interval(cell));
     }
 }
 
@@ -114,10 +142,7 @@ void cell_charge(lua_State *L, size_t steps)
         return;
     if (cell_over(task, L))
         cell_raise_kill(task, L, false);
-    if (!task->hurried) {
-        task->hurried = true;
-        lua_sethook(L, cell_hook, LUA_MASKCOUNT, 1);
-    }
+    cell_hurry(task);
 }
 
 static int cell_make_thread(lua_State *L)
@@ -163,7 +188,7 @@ static void cell_set_up(struct cell_task *task, struct cell_setup *setup)
     }
     cell_begin(task, &outer);
     task->state = TASK_RUNNING;
-    lua_sethook(task->co, cell_hook, LUA_MASKCOUNT, CELL_HOOK_EVERY);
+    lua_sethook(task->co, cell_hook, LUA_MASKCOUNT, cell_interval(cell));
     lua_pushcfunction(task->co, cell_note_error);
     lua_pushcfunction(task->co, cell_run_setup);
     lua_pushlightuserdata(task->co, setup);
@@ -337,7 +362,7 @@ void cell_resume(struct cell_task *task, int args)
     task->state = TASK_RUNNING;
     task->sliced = task->hurried = false;
     task->args = 0;
-    lua_sethook(task->co, cell_hook, LUA_MASKCOUNT, CELL_HOOK_EVERY);
+    lua_sethook(task->co, cell_hook, LUA_MASKCOUNT, cell_interval(cell));
     status = lua_resume(task->co, outer.task ? outer.task->co : cell->L, args, &results);
     cell_end(cell, &outer);
     /* Neither a slice's end nor a wait: the sandbox's pcall let out-of-memory through. */

@@ -20,9 +20,11 @@ void cell_wait_stop(struct cell_task *task)
 struct cell_wait *cell_wait_new(lua_State *L, void (*stop)(void *arg), void *arg)
 {
     struct cell_task *task = cell_of(L)->current;
-    if (!task || task->co != L || task->call || !lua_isyieldable(L))
+    if (!task || task->co != L || task->call || !lua_isyieldable(L)) {
         luaL_error(L, "this waits, and waiting is not possible here: not in a guardrail, nor while a "
                       "file is loaded, nor in a function called by table.sort or string.gsub");
+        return NULL; /* it does not come here */
+    }
     cell_wait_stop(task); /* one that a failed C function left behind */
     task->wait = (struct cell_wait){.state = WAIT_NEW, .stop = stop, .arg = arg};
     return &task->wait;

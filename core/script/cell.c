@@ -32,8 +32,9 @@ static void *cell_refuse(struct cell *cell)
 static void *cell_alloc(void *arg, void *old, size_t old_size, size_t size)
 {
     struct cell *cell = arg;
+    bool is_string = !old && old_size == LUA_TSTRING; /* without an old block it is a type */
     if (!old)
-        old_size = 0; /* it is a type tag then */
+        old_size = 0;
     if (size == 0) {
         free(old);
         cell->used -= old_size;
@@ -53,6 +54,8 @@ static void *cell_alloc(void *arg, void *old, size_t old_size, size_t size)
     }
     cell->refused = false;
     cell->used = cell->used - old_size + size;
+    if (is_string)
+        cell_note_string(cell, size);
     return new;
 }
 

@@ -218,7 +218,7 @@ static void reader_check(struct reader *r, const struct field *fields)
 
 static const char *reader_string(struct reader *r, const char *field)
 {
-    const char *text = NULL;
+    const char *text = "";
     if (reader_get(r, field) == LUA_TSTRING)
         text = pack_own(r->file, mem_str(lua_tostring(r->L, -1)));
     lua_settop(r->L, 1);

@@ -110,9 +110,10 @@ static void pack_raise_no_module(lua_State *L, const struct pack *pack, const ch
 static void pack_push_named(lua_State *L, const struct pack *pack, const char *module)
 {
     struct pack_file *file = map_get(pack->libs, module);
-    if (!file)
+    if (file)
+        pack_push_file(L, file);
+    else
         pack_raise_no_module(L, pack, lua_pushfstring(L, "lib.%s", module));
-    pack_push_file(L, file);
 }
 
 static int pack_lua_require(lua_State *L)

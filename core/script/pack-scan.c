@@ -108,7 +108,7 @@ static void scan_file(struct scan *scan, enum pack_kind kind, int dir, const cha
     file->name = file->chunkname + 1;
     file->stem = mem_strn(entry, strlen(entry) - strlen(".lua"));
     file->refused = scan_read(dir, entry, file->name, &file->text);
-    pack->files = mem_grow(pack->files, (pack->file_count + 1) * sizeof(*pack->files));
+    pack->files = mem_grow(pack->files, (pack->file_count + 1) * sizeof(struct pack_file *));
     pack->files[pack->file_count++] = file;
 }
 

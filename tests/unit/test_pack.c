@@ -614,6 +614,19 @@ static void fifty_files_load_without_holding_up_the_loop(void **state)
     assert_int_equal(loop_close(loop), 0);
 }
 
+static void the_shipped_scripts_load_without_a_fault(void **state)
+{
+    /* The repository's root: three folders above the tests' data. */
+    const char *end = strstr(TEST_DATA, "/tests/unit/");
+    char *root = mem_strn(TEST_DATA, (size_t)(end - TEST_DATA));
+    struct pack *pack = pack_load(root, NULL);
+    (void)state;
+    assert_no_faults(pack);
+    assert_non_null(pack_resource_of(pack, "apps", "Deployment"));
+    pack_drop(pack);
+    free(root);
+}
+
 #define PLACE_TEST(f) cmocka_unit_test_setup_teardown(f, place_setup, place_teardown)
 
 int main(void)
@@ -632,6 +645,7 @@ int main(void)
         PLACE_TEST(a_change_is_a_new_generation_and_a_bad_one_keeps_the_last_good),
         PLACE_TEST(a_module_that_breaks_others_leaves_the_generation_running),
         PLACE_TEST(a_guardrail_that_breaks_while_running_stays_in_force),
+        cmocka_unit_test(the_shipped_scripts_load_without_a_fault),
         PLACE_TEST(fifty_files_load_without_holding_up_the_loop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,3 +1,3 @@
 -- ends: fine
-assert(load == nil and loadstring == nil and dofile == nil and loadfile == nil)
+assert(load == nil and loadstring == nil and dofile == nil and loadfile == nil) -- luacheck: ignore
 assert(string.dump == nil)

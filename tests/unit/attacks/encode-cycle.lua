@@ -1,4 +1,4 @@
 -- ends: encode-cycle.lua:
 local t = {}
 t.t = t
-cjson.encode(t)
+cjson.encode(t) -- luacheck: ignore

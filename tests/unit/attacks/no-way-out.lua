@@ -1,5 +1,9 @@
 -- ends: fine
-for _, name in ipairs { "io", "os", "debug", "package", "coroutine", "collectgarbage", "rawset", "rawget", "_G", "xpcall" } do
+local forbidden = {
+  "io", "os", "debug", "package", "coroutine", "collectgarbage", "load", "dofile",
+  "rawset", "rawget", "xpcall", "getmetatable", "_G",
+}
+for _, name in ipairs(forbidden) do
   local ok, value = pcall(function()
     return _ENV[name]
   end)
