@@ -39,8 +39,8 @@ static int bundle_check_text(const struct document *d, struct json_span value, c
     if (!value.at || json_span_is_string(value) || *value.at == '{' || *value.at == '[' || *value.at == 'n')
         return 0;
     return err_code(err, ERR_BAD_REQUEST,
-                    "%zu:1: %s of document %zu must be a string, and YAML reads %.*s: quote it", d->line, field,
-                    d->index + 1, (int)value.len, value.at);
+                    "%zu:1: %s of document %zu must be a string, and YAML reads %.*s: quote it", d->line,
+                    field, d->index + 1, (int)value.len, value.at);
 }
 
 /* The fields that C needs of one object, and that it has what every object needs. */
@@ -53,7 +53,8 @@ static int bundle_identify(struct document *d, struct err *err)
     d->kind = bundle_text(json_span_member(whole, "kind"));
     d->ns = bundle_text(ns);
     d->name = bundle_text(name);
-    if (bundle_check_text(d, name, "metadata.name", err) || bundle_check_text(d, ns, "metadata.namespace", err))
+    if (bundle_check_text(d, name, "metadata.name", err) ||
+        bundle_check_text(d, ns, "metadata.namespace", err))
         return -1;
     if (str_empty(d->api_version))
         return err_code(err, ERR_BAD_REQUEST, "%zu:1: document %zu has no apiVersion", d->line, d->index + 1);

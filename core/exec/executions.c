@@ -146,9 +146,29 @@ static int executions_admit(struct executions *set, const struct start_request *
     return 0;
 }
 
+/* The request of the execution that a retry names, in place of the asked one, which is freed. NULL with err.
+ */
+static struct start_request *executions_retried(struct executions *set, struct start_request *asked,
+                                                const struct user *user, struct err *err)
+{
+    struct start_request *kept = NULL;
+    const struct execution *ex = map_get(set->by_id, asked->retry_of);
+    if (!ex)
+        err_code(err, ERR_NOT_FOUND, "the request of %s is no longer kept", asked->retry_of);
+    else if (!rbac_is_admin(user->role) && !str_eq(ex->user.name, user->name))
+        err_code(err, ERR_FORBIDDEN, "only %s, who started it, or an admin may retry %s", ex->user.name,
+                 ex->id);
+    else
+        kept = start_request_retry(ex->request, asked, err);
+    start_request_free(asked);
+    return kept;
+}
+
 struct execution *executions_start(struct executions *set, struct start_request *request,
                                    const struct user *user, struct err *err)
 {
+    if (!str_empty(request->retry_of) && !(request = executions_retried(set, request, user, err)))
+        return NULL;
     if (executions_admit(set, request, user, err)) {
         start_request_free(request);
         return NULL;

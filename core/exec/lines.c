@@ -68,7 +68,11 @@ static size_t line_escape(const char *s, size_t n, bool *sgr)
         }
         return n;
     }
-    return 2;
+    /* ESC ( B and its like, which `tput sgr0` sends: bytes between the escape and its last one. */
+    size_t i = 1;
+    while (i < n && s[i] >= 0x20 && s[i] < 0x30)
+        i++;
+    return i < n ? i + 1 : n;
 }
 
 void line_clean(const char *text, size_t len, struct buf *out)

@@ -32,6 +32,7 @@ static const struct text_field text_fields[] = {
     TEXT("action", action),
     TEXT("intent", intent),
     TEXT("name", name),
+    TEXT("retryOf", retry_of),
 };
 
 enum { REQUEST_TEXT_MAX = 4096, REQUEST_ARGS_MAX = 4096 };
@@ -104,6 +105,7 @@ static int request_mode(json_t *root, struct start_request *r, struct err *err)
     if (request_bool(root, "dryRun", &dry_run, err))
         return -1;
     r->dry_run = dry_run || str_eq(word, "dry-run");
+    r->mode_is_said = !str_empty(word) || json_is_boolean(json_object_get(root, "dryRun"));
     return 0;
 }
 
@@ -124,6 +126,8 @@ static int request_manifest(json_t *root, struct start_request *r, struct err *e
 
 static int request_check(const struct start_request *r, struct err *err)
 {
+    if (!str_empty(r->retry_of))
+        return 0;
     if (start_request_is_apply(r)) {
         if (strspn(r->yaml, " \t\r\n") == r->yaml_len)
             return err_code(err, ERR_BAD_REQUEST, "the manifest is empty");
@@ -167,6 +171,47 @@ out:
         start_request_free(r);
         return NULL;
     }
+    return r;
+}
+
+static char **request_copy_strings(char *const *list)
+{
+    size_t n = 0;
+    while (list && list[n])
+        n++;
+    char **copy = list ? mem_new((n + 1) * sizeof(char *)) : NULL;
+    for (size_t i = 0; i < n; i++)
+        copy[i] = mem_str(list[i]);
+    return copy;
+}
+
+struct start_request *start_request_retry(const struct start_request *kept, const struct start_request *asked,
+                                          struct err *err)
+{
+    struct start_request *r = mem_new(sizeof(*r));
+    *r = *kept;
+    for (size_t i = 0; i < sizeof(text_fields) / sizeof(text_fields[0]); i++)
+        *(char **)((char *)r + text_fields[i].offset) =
+            mem_str(*(char *const *)((const char *)kept + text_fields[i].offset));
+    r->args = request_copy_strings(kept->args);
+    r->take_over = request_copy_strings(kept->take_over);
+    r->yaml = malloc(kept->yaml_len + 1);
+    if (!r->yaml) {
+        start_request_free(r);
+        err_no_memory(err);
+        return NULL;
+    }
+    memcpy(r->yaml, kept->yaml, kept->yaml_len + 1);
+    free(r->execution_id);
+    r->execution_id = mem_str(asked->execution_id);
+    free(r->retry_of);
+    r->retry_of = mem_str(asked->retry_of);
+    if (!str_empty(asked->label)) {
+        free(r->label);
+        r->label = mem_str(asked->label);
+    }
+    if (asked->mode_is_said)
+        r->dry_run = asked->dry_run;
     return r;
 }
 

@@ -12,7 +12,9 @@ struct start_request {
     char *namespace_, *context, *user_action, *resource, *action, *intent, *name;
     char *yaml;
     size_t yaml_len;
-    bool dry_run; /* `dryRun` or mode "dry-run" */
+    char *retry_of;    /* an executionId whose request is asked for again; or "" */
+    bool dry_run;      /* `dryRun` or mode "dry-run" */
+    bool mode_is_said; /* so that a retry may be of another mode */
     bool kubernetes_equivalent, allow_cluster_wide;
     bool force;
     char **take_over; /* ends with NULL; NULL: the default */
@@ -21,6 +23,10 @@ struct start_request {
 /* Reads the JSON of a start request (its `type` is not looked at). Unknown fields are ignored;
  * wrong types, a bad executionId or an empty manifest are ERR_BAD_REQUEST with a sentence. NULL with err. */
 struct start_request *start_request_parse(const char *json, size_t len, struct err *err);
+/* What a retry asks for: the kept request again, with what `asked` says otherwise (executionId, label,
+ * mode). Made anew; the caller frees. NULL with err when out of memory. */
+struct start_request *start_request_retry(const struct start_request *kept, const struct start_request *asked,
+                                          struct err *err);
 void start_request_free(struct start_request *request);
 
 /* What it is: intent apply-yaml is never a command. */

@@ -129,13 +129,14 @@ static void runner_ended(void *arg, int status, int held_open)
     execution_finish(r->execution, &end);
 }
 
-static int runner_spawn(struct runner *r, struct err *err)
+/* *code is the exit code that a failure stands for. */
+static int runner_spawn(struct runner *r, int *code, struct err *err)
 {
     const struct start_request *q = execution_request(r->execution);
     const struct executions_options *options = execution_options(r->execution);
     size_t n = 0;
     int rc = -1;
-    char *path = runner_find(q->command, err), *folder = path ? runner_folder(q->working_dir, err) : NULL;
+    char *folder = runner_folder(q->working_dir, err), *path = folder ? runner_find(q->command, err) : NULL;
     char *home = mem_printf("HOME=%s", runner_home());
     char *lang = mem_printf("LANG=%s", str_or(getenv("LANG"), "C.UTF-8"));
     char *kube = getenv("KUBECONFIG") ? mem_printf("KUBECONFIG=%s", getenv("KUBECONFIG")) : NULL;
@@ -159,6 +160,7 @@ static int runner_spawn(struct runner *r, struct err *err)
                                err);
         rc = r->child ? 0 : -1;
     }
+    *code = !folder ? 125 : err->code == ERR_NOT_FOUND ? 127 : err->code == ERR_FORBIDDEN ? 126 : 125;
     free(argv);
     free(kube);
     free(lang);
@@ -170,13 +172,13 @@ static int runner_spawn(struct runner *r, struct err *err)
 
 static void runner_start(struct execution *ex)
 {
-    struct err err;
+    struct err err = {0};
+    int code;
     struct runner *r = mem_new(sizeof(*r));
     r->execution = ex;
     execution_set_run(ex, r);
     execution_set_running(ex);
-    if (runner_spawn(r, &err)) {
-        int code = err.code == ERR_NOT_FOUND ? 127 : err.code == ERR_FORBIDDEN ? 126 : 125;
+    if (runner_spawn(r, &code, &err)) {
         execution_finish(ex, &(struct execution_end){.exit_code = code, .error = err.text});
     }
 }
