@@ -176,7 +176,7 @@ static int find_spans(struct task *task, const char *line, size_t len)
         return -1;
     if (task->match_count == 0)
         return 0;
-    task->spans = malloc(task->match_count * sizeof(*task->spans));
+    task->spans = calloc(task->match_count, sizeof(*task->spans));
     if (!task->spans)
         return -1;
     qsort(task->matches, task->match_count, sizeof(*task->matches), by_end);
