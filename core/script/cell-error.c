@@ -173,6 +173,27 @@ static bool has_position(const char *text)
     return digits > 0 && colon[1 + digits] == ':';
 }
 
+/* Lua shortens the path of a script that lies deep to "...": the whole one, where it is known. */
+static void cell_report_text(const struct cell_task *task, const char *text, struct err *err)
+{
+    const char *colon = strchr(text, ':');
+    const char *end = strrchr(task->where, ':');
+    while (end && end > task->where && *--end != ':')
+        ;
+    if (!has_position(text)) {
+        err_set(err, "%s%s", task->where, text);
+        return;
+    }
+    if (str_starts(text, "...") && end) {
+        size_t tail = (size_t)(colon - text) - 3, path = (size_t)(end - task->where);
+        if (path > tail && memcmp(end - tail, text + 3, tail) == 0) {
+            err_set(err, "%.*s%s", (int)path, task->where, colon);
+            return;
+        }
+    }
+    err_set(err, "%s", text);
+}
+
 void cell_report(struct cell_task *task, int status, struct err *err)
 {
     if (task->crowded) {
@@ -194,7 +215,7 @@ void cell_report(struct cell_task *task, int status, struct err *err)
     else if (task->api_failure)
         err_code(err, task->api_code, "%s", text);
     else
-        err_set(err, "%s%s", has_position(text) ? "" : task->where, text);
+        cell_report_text(task, text, err);
     /* What the API refuses is no fault of the script: where it was asked tells nobody anything. */
     if (task->api_failure && task->kill == KILL_NONE)
         buf_clear(&task->traceback);

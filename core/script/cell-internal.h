@@ -51,6 +51,7 @@ struct cell {
     size_t used; /* bytes that Lua holds */
     size_t cap;
     size_t longest_string; /* that was ever made here, about */
+    unsigned collections;  /* full ones, because the cap was reached */
     bool refused;          /* an allocation was, and Lua collects everything before it asks again */
     uint64_t cpu_used_us;
     uint64_t slice_began_us, cpu_began_us; /* of the innermost task that runs */

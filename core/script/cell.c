@@ -8,7 +8,7 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 
-enum { CELL_CLOSE_HERE = 4 << 20 };
+enum { CELL_CLOSE_HERE = 4 << 20, CELL_COLLECTIONS = 3 };
 
 static const struct cell_limits default_limits = {
     .memory = 64 << 20, .cpu_us = 30000000, .slice_us = 5000, .stuck_us = 100000};
@@ -18,15 +18,24 @@ struct cell *cell_of(lua_State *L)
     return *(struct cell **)lua_getextraspace(L);
 }
 
-/* Lua answers a refusal with a full collection and asks once more. Refused twice, or
- * with hardly anything gained, there is no memory: the task that asked ends, or
- * it would collect everything again at each of its next allocations. */
+/* Lua answers a refusal with a full collection, which holds the loop for up to 70 ms, and asks once
+ * more. Refused twice there is no memory, and the task that asked ends. */
 static void *cell_refuse(struct cell *cell)
 {
     if (cell->refused && cell->current)
         cell_kill(cell->current, KILL_MEMORY);
+    else if (!cell->refused)
+        cell->collections++;
     cell->refused = !cell->refused;
     return NULL;
+}
+
+/* A full collection has just run. With hardly anything gained, or for the third time with most of the
+ * memory still in use, the next one would come too soon. */
+static bool cell_full(const struct cell *cell)
+{
+    return cell->refused && (cell->used > cell->cap / 16 * 15 ||
+                             (cell->collections >= CELL_COLLECTIONS && cell->used > cell->cap / 4 * 3));
 }
 
 static void *cell_alloc(void *arg, void *old, size_t old_size, size_t size)
@@ -42,8 +51,7 @@ static void *cell_alloc(void *arg, void *old, size_t old_size, size_t size)
     }
     if (size > old_size) {
         size_t used = cell->used - old_size;
-        if (size > cell->cap || used > cell->cap - size ||
-            (cell->refused && cell->used > cell->cap - cell->cap / 16))
+        if (size > cell->cap || used > cell->cap - size || cell_full(cell))
             return cell_refuse(cell);
     }
     void *new = realloc(old, size);

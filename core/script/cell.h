@@ -30,8 +30,11 @@ struct cell_limits {
 /* A state with the sandbox and the modules of `pack` (kept alive by the cell; NULL: none). NULL with err. */
 struct cell *cell_new(struct loop *loop, struct pack *pack, const struct cell_limits *limits,
                       struct err *err);
-void cell_free(
-    struct cell *cell); /* not from inside one of its C functions or `done`: it then happens right after */
+
+/* Drops every task. From inside one of its C functions or `done`, what waits is stopped at once and
+ * the state goes right after. A large state is closed on the pool: its userdata's finalizers must not
+ * touch the loop. */
+void cell_free(struct cell *cell);
 
 size_t cell_memory(const struct cell *cell); /* bytes in use */
 
@@ -68,7 +71,8 @@ void cell_stop_task(struct cell_task **task);
  *     return cell_wait_yield(L, w);
  * `stop(arg)` is called if the task dies first; cell_wake is then not allowed any more. `push`
  * runs inside the continuation, protected: it makes Lua values from `data` and returns how many
- * (or raises), so out of memory there is a script error. It runs before cell_wake returns.
+ * (or raises), so out of memory there is a script error. It runs before cell_wake returns,
+ * or never, where the task has used up its CPU.
  * cell_wake comes from the loop, never before the C function has returned. */
 typedef int cell_push_fn(lua_State *L, void *data);
 struct cell_wait *cell_wait_new(lua_State *L, void (*stop)(void *arg), void *arg);

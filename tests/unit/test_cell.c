@@ -255,6 +255,8 @@ static void an_error_says_file_and_line_and_how_it_came_there(void **state)
     assert_string_equal(run.error, "test.lua:2: no position");
     run_text(&run, "\n\nerror({ message = 'in a table' })");
     assert_string_equal(run.error, "test.lua:3: in a table");
+    run_text(&run, "\nlocal x = nil + 1");
+    assert_string_equal(run.error, "test.lua:2: attempt to perform arithmetic on a nil value");
     run_text(&run, "x = = 1");
     assert_string_equal(run.error, "test.lua:1: unexpected symbol near '='");
 }
@@ -289,6 +291,22 @@ static void bench_free(struct bench *b)
     cell_free(b->cell);
     assert_int_equal(loop_close(b->loop), 0);
     free(b);
+}
+
+static void a_long_path_is_told_in_full(void **state)
+{
+    static const char name[] =
+        "/srv/platform/teams/payments/production/cluster-scripts/resources/kafka-topic.lua";
+    struct bench *b = bench_new(NULL);
+    struct run run = {.text = "\nlocal x = nil + 1", .name = name};
+    char expected[256];
+    (void)state;
+    snprintf(expected, sizeof(expected), "%s:2: attempt to perform arithmetic on a nil value", name);
+    cell_start(b->cell, run_setup, run_done, &run);
+    run_to_end(b->loop, &run);
+    assert_string_equal(run.error, expected);
+    assert_non_null(strstr(run.traceback, name));
+    bench_free(b);
 }
 
 static void a_task_waits_and_goes_on_with_what_came(void **state)
@@ -809,6 +827,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_error_says_file_and_line_and_how_it_came_there),
+        cmocka_unit_test(a_long_path_is_told_in_full),
         cmocka_unit_test(a_task_waits_and_goes_on_with_what_came),
         cmocka_unit_test(waiting_is_refused_where_lua_cannot_yield),
         cmocka_unit_test(what_a_dead_task_waits_for_is_stopped_once),
