@@ -87,6 +87,7 @@ struct http_call {
     bool on_wire;    /* bytes of the request left curl */
     bool too_large, queued, busy, dropped, finished;
     unsigned stream_id; /* of HTTP/2 */
+    int local_port;     /* tells which connection carries it */
     curl_socket_t fd;   /* the last one that it opened */
     unsigned attempts;  /* connections that were ready to carry it */
     struct http_head head;

@@ -75,15 +75,27 @@ static int on_carried(void *arg, char *ip, char *local_ip, int port, int local_p
     (void)ip;
     (void)local_ip;
     (void)port;
-    (void)local_port;
     if (call->attempts && !call->repeatable && call->on_wire && !call->refused)
         return CURL_PREREQFUNC_ABORT;
     head_clear(&call->head); /* a proxy's answer to CONNECT */
     call->attempts++;
     call->on_wire = call->refused = false;
     call->stream_id = 0;
+    call->local_port = local_port;
     call->heard_ms = clock_mono_ms();
     return CURL_PREREQFUNC_OK;
+}
+
+/* Whoever reads the connection hears of it, for all whose streams are on it. */
+static void learn_of_goaway(const struct http_call *call, unsigned last)
+{
+    struct http_call *other;
+
+    TAILQ_FOREACH(other, &call->pool->calls, link)
+    {
+        if (other->attempts && other->local_port == call->local_port && other->stream_id > last)
+            other->refused = true;
+    }
 }
 
 /* Curl tells these things only in its log. Should its words change one day, such a write
@@ -99,11 +111,11 @@ static void learn_from_log(struct http_call *call, const char *data, size_t len)
     if (strstr(text, "REFUSED_STREAM"))
         call->refused = true;
     goaway = strstr(text, "GOAWAY, error=");
-    if (goaway && sscanf(goaway, "GOAWAY, error=%*d, last_stream=%u", &last) == 1 && call->stream_id > last)
-        call->refused = true;
+    if (goaway && sscanf(goaway, "GOAWAY, error=%*d, last_stream=%u", &last) == 1)
+        learn_of_goaway(call, last);
 }
 
-/* Only for writes. */
+/* For every short call: a write must know what the connection said to a neighbour. */
 static int on_debug(CURL *easy, curl_infotype type, char *data, size_t len, void *arg)
 {
     struct http_call *call = arg;
@@ -161,7 +173,7 @@ static int set_callbacks(struct http_call *call)
     bad |= curl_easy_setopt(e, CURLOPT_HEADERDATA, call);
     bad |= curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
     bad |= curl_easy_setopt(e, CURLOPT_WRITEDATA, call);
-    if (!call->repeatable) {
+    if (!call->on_data) {
         bad |= curl_easy_setopt(e, CURLOPT_VERBOSE, 1L);
         bad |= curl_easy_setopt(e, CURLOPT_DEBUGFUNCTION, on_debug);
         bad |= curl_easy_setopt(e, CURLOPT_DEBUGDATA, call);
