@@ -1,20 +1,28 @@
 #include "loop/child.h"
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "loop/loop.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+enum {
+    CHILD_LOOK_MS = 50,     /* between two looks at who is left of a group */
+    CHILD_KILLED_MS = 2000, /* longer a killed group is not waited for: the kernel holds it */
+};
 
 struct child_pipe {
     uv_pipe_t uv;
@@ -30,8 +38,11 @@ struct child {
     int pidfd, status;
     uv_poll_t exit;
     struct child_pipe out, err;
-    struct timer *drain;
-    bool reaped, abandoned;
+    struct timer *drain, *look;
+    bool exited;       /* and not reaped: its number stays taken, so the group can be signalled */
+    bool ending;       /* the group was told to end: then all of it must */
+    uint64_t given_up; /* clock_mono_ms from which on nobody is waited for; 0: not killed */
+    bool held_open, abandoned;
     int handles; /* libuv handles that are not closed yet */
 };
 
@@ -44,15 +55,71 @@ static void child_handle_closed(uv_handle_t *handle)
     free(child);
 }
 
-/* Both the exit and the end of the pipes are there: the last call, then it is gone. */
-static void child_maybe_end(struct child *child, int held_open)
+/* Is the process of this folder of /proc alive, and of the group? */
+static bool child_is_of_group(const char *name, pid_t group)
 {
-    if (!child->reaped || child->out.open || child->err.open)
+    char path[64], text[512], state;
+    int pgrp;
+    snprintf(path, sizeof(path), "/proc/%.16s/stat", name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t n = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    const char *rest = strrchr(text, ')');
+    return rest && sscanf(rest + 1, " %c %*d %d", &state, &pgrp) == 2 && pgrp == group && state != 'Z' &&
+           state != 'X';
+}
+
+/* kill(-group, 0) would also find the leader, which has exited and is not reaped. */
+static bool child_group_lives(pid_t group)
+{
+    DIR *proc = opendir("/proc");
+    struct dirent *entry;
+    bool lives = false;
+    if (!proc)
+        return false;
+    while (!lives && (entry = readdir(proc)) != NULL)
+        lives = entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && child_is_of_group(entry->d_name, group);
+    closedir(proc);
+    return lives;
+}
+
+static bool child_waits_for_group(const struct child *child)
+{
+    if (!child->ending || child->abandoned || !child_group_lives(child->pid))
+        return false;
+    if (!child->given_up || clock_mono_ms() < child->given_up)
+        return true;
+    log_warn("processes of group %d were killed and do not end", (int)child->pid);
+    return false;
+}
+
+static void child_look_again(void *arg);
+
+/* The exit, the end of the pipes and, where the group was told to end, nobody left of it: the last
+ * call, then it is gone. */
+static void child_maybe_end(struct child *child)
+{
+    if (!child->exited || child->out.open || child->err.open || uv_is_closing((uv_handle_t *)&child->exit))
         return;
+    if (child_waits_for_group(child)) {
+        if (!child->look)
+            child->look = timer_repeat(child->loop, CHILD_LOOK_MS, child_look_again, child);
+        return;
+    }
+    timer_stop(&child->look);
     timer_stop(&child->drain);
+    waitpid(child->pid, &child->status, 0);
     if (!child->abandoned && child->options.on_end)
-        child->options.on_end(child->options.arg, child->status, held_open);
+        child->options.on_end(child->options.arg, child->status, child->held_open);
     uv_close((uv_handle_t *)&child->exit, child_handle_closed);
+}
+
+static void child_look_again(void *arg)
+{
+    child_maybe_end(arg);
 }
 
 static void child_pipe_close(struct child_pipe *pipe)
@@ -67,22 +134,24 @@ static void child_drain_over(void *arg)
 {
     struct child *child = arg;
     child->drain = NULL;
+    child->held_open = child->out.open || child->err.open;
     child_pipe_close(&child->out);
     child_pipe_close(&child->err);
-    child_maybe_end(child, 1);
+    child_maybe_end(child);
 }
 
 static void child_exited(uv_poll_t *poll, int status, int events)
 {
     struct child *child = poll->data;
+    siginfo_t info = {0};
     (void)status;
     (void)events;
-    if (waitpid(child->pid, &child->status, WNOHANG) != child->pid)
+    if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid != child->pid)
         return;
-    child->reaped = true;
+    child->exited = true;
     uv_poll_stop(poll);
     child->drain = timer_start(child->loop, CHILD_DRAIN_MS, child_drain_over, child);
-    child_maybe_end(child, 0);
+    child_maybe_end(child);
 }
 
 static void child_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
@@ -102,7 +171,7 @@ static void child_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         child->options.on_output(child->options.arg, pipe->stream, buf->base, (size_t)n);
     if (n < 0) {
         child_pipe_close(pipe);
-        child_maybe_end(child, 0);
+        child_maybe_end(child);
     }
 }
 
@@ -201,12 +270,15 @@ pid_t child_pid(const struct child *child)
 
 void child_signal(struct child *child, int signum)
 {
-    if (!child->reaped)
-        kill(-child->pid, signum);
+    child->ending = true;
+    if (signum == SIGKILL && !child->given_up)
+        child->given_up = clock_mono_ms() + CHILD_KILLED_MS;
+    kill(-child->pid, signum);
 }
 
 void child_abandon(struct child *child)
 {
-    child->abandoned = true;
     child_signal(child, SIGKILL);
+    child->abandoned = true;
+    child_maybe_end(child);
 }

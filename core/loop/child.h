@@ -3,7 +3,8 @@
  * posix_spawn with POSIX_SPAWN_SETSID and a pidfd: uv_spawn would fork, which copies
  * page tables (8 ms at 200 MB of heap). A child has ended when it has exited and both
  * pipes are at their end; a grandchild that holds a pipe is waited for at most
- * CHILD_DRAIN_MS after the exit. Loop thread only. */
+ * CHILD_DRAIN_MS after the exit. One that was told to end by a signal has ended only when
+ * nobody of its group is left. Loop thread only. */
 #pragma once
 
 #include <stddef.h>
@@ -34,7 +35,7 @@ struct child *child_spawn(struct loop *loop, const struct child_options *options
 
 pid_t child_pid(const struct child *child);
 
-/* A signal to the whole group; nothing once the exit was reaped. */
+/* A signal to the whole group, which is to end; valid until on_end, also after the exit. */
 void child_signal(struct child *child, int signum);
 
 /* Kills the group and forgets the callbacks: for an owner that goes away first. */
