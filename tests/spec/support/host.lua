@@ -90,14 +90,47 @@ function methods:post(path, body, headers)
   return self:request("POST", path, body or "", headers)
 end
 
+function methods:port()
+  return math.tointeger(tonumber(self.base:match(":(%d+)$")))
+end
+
+--- The host by another of its names: host:by("[::1]").
+function methods:by(name)
+  return setmetatable({ base = ("http://%s:%d"):format(name, self:port()), process = self.process }, meta)
+end
+
 --- A bare TCP connection to the host, for what no proper client sends.
 function methods:connect()
-  local name, port = self.base:match("^http://%[?([^%]/]+)%]?:(%d+)")
-  local peer = assert(socket.connect { host = name, port = tonumber(port) })
+  local name = self.base:match("^http://%[?([^%]/]+)%]?:%d+")
+  local peer = assert(socket.connect { host = name, port = self:port() })
   peer:onerror(function(_, _, code) return code end)
   peer:setmode("b", "b")
   peer:settimeout(wait.seconds(10))
   return peer
+end
+
+--- Sends a request as it is written and reads one answer: { status, text, head, headers (lower-case
+-- name → value) }, and :json(). nil where the host hung up without one. `peer`: a connection that is there already.
+function methods:raw(text, peer)
+  peer = peer or self:connect()
+  peer:setmode("b", "bf")
+  peer:write(text)
+  local line = peer:read("*l")
+  if not line then return nil end
+  local headers, head = {}, { line }
+  for row in function() return peer:read("*l") end do
+    row = row:gsub("\r$", "")
+    if row == "" then break end
+    head[#head + 1] = row
+    local name, value = row:match("^(.-):%s*(.*)$")
+    if name then headers[name:lower()] = value end
+  end
+  local length = tonumber(headers["content-length"] or "0")
+  local body = length > 0 and peer:read(length) or ""
+  return {
+    status = math.tointeger(tonumber(line:match("^HTTP/1%.1 (%d+)"))), headers = headers, text = body,
+    head = table.concat(head, "\n"), json = function() return json.decode(body) end,
+  }
 end
 
 --- A WebSocket: the stream (stream.lua), or nil and the HTTP status that refused it.
@@ -113,12 +146,22 @@ local function opened(self, first, options)
   return run:send(first)
 end
 
---- Starts an execution and watches it. `type` need not be said.
-function methods:start(request, options)
+-- The message that starts an execution.
+local function first_message(request)
   local first = { type = "start" }
   for name, value in pairs(request) do first[name] = value end
-  if first.args then first.args = json.list(first.args) end
-  return opened(self, first, options)
+  if type(first.args) == "table" then first.args = json.list(first.args) end
+  return first
+end
+
+--- Starts an execution, watches it to its end and returns all its events.
+function methods:events_of(request, options)
+  return opened(self, first_message(request), options):to_end()
+end
+
+--- Starts an execution and watches it. `type` need not be said.
+function methods:start(request, options)
+  return opened(self, first_message(request), options)
 end
 
 --- Watches an execution from `seq` on.
@@ -126,10 +169,12 @@ function methods:attach(id, seq, options)
   return opened(self, { type = "attach", executionId = id, afterSeq = seq }, options)
 end
 
---- Ends it as an init system does, and holds it to its promise: exit 0.
+--- Ends it as an init system does, and holds it to its promise: exit 0, and nothing that was
+-- opened is left open.
 function methods:stop()
   local result = self.process:signal("TERM"):finish(wait.seconds(40))
   if result.code ~= 0 then self:fail(("serve ended with %d after SIGTERM"):format(result.code), 2) end
+  if result.stderr:find("left open", 1, true) then self:fail("serve left something open at its end", 2) end
   return result
 end
 

@@ -2,6 +2,7 @@
 -- Everything that waits has a limit; what is still running at the end of a file is killed.
 
 local process = require "tests.spec.support.process"
+local events = require "tests.spec.support.events"
 local host = require "tests.spec.support.host"
 local json = require "tests.spec.support.json"
 local wait = require "tests.spec.support.wait"
@@ -20,5 +21,6 @@ return {
   eventually = wait.eventually,   -- asks until it is so, with a limit
   seconds = wait.seconds,         -- a limit, longer under the sanitizers
   tagged = process.tagged,        -- tagged("asan"), tagged("cluster")
+  events = events,                -- what a list of events says: events.lines(all, "stdout")
   json = json,
 }
