@@ -111,8 +111,12 @@ static void remote_lost(struct remote *r, const char *why)
         return;
     if (!r->connected) {
         log_debug("%s: %s", r->server, str_or(why, "no connection"));
-        err_code(&err, ERR_UNAVAILABLE, "no host answers at %s: is `moonsail serve` running there?",
-                 r->server);
+        if (r->tls)
+            err_code(&err, ERR_UNAVAILABLE, "no host answers at %s: %s", r->server,
+                     str_or(why, "no connection"));
+        else
+            err_code(&err, ERR_UNAVAILABLE, "no host answers at %s: is `moonsail serve` running there?",
+                     r->server);
         remote_end(r, &err);
         return;
     }
@@ -216,7 +220,7 @@ static int remote_event(struct remote *r)
         err_code(&err, ERR_UNAVAILABLE, "%s says what no Moonsail host says", r->server);
         remote_end(r, &err);
         rc = -1;
-    } else if (error && r->again && !r->seen && str_eq(code, "not_found")) {
+    } else if (error && r->again && !r->seen && r->start && str_eq(code, "not_found")) {
         r->restart = true; /* the start never arrived */
         rc = -1;
     } else if (!seq || seq > r->last_seq) {
@@ -395,6 +399,16 @@ out:
     return rc;
 }
 
+/* An execution that is there already: as after a loss, but it is never started. */
+static int remote_read_attach(struct remote *r, struct err *err)
+{
+    r->id = mem_str(r->options.attach);
+    r->last_seq = r->options.after_seq;
+    r->again = true;
+    r->cancel = remote_message("cancel", r->id, 0);
+    return r->cancel ? 0 : err_no_memory(err);
+}
+
 static void remote_lws_log(int level, const char *line)
 {
     (void)level;
@@ -404,7 +418,9 @@ static void remote_lws_log(int level, const char *line)
 static int remote_start_lws(struct remote *r, struct err *err)
 {
     void *loops[] = {loop_uv(r->options.loop)};
-    r->protocols[0] = (struct lws_protocols){.name = "moonsail", .callback = remote_callback};
+    /* Without tx_packet_size a manifest would leave in pieces of 4 KiB, one a turn of the loop. */
+    r->protocols[0] = (struct lws_protocols){
+        .name = "moonsail", .callback = remote_callback, .tx_packet_size = REMOTE_MESSAGE_BYTES};
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN,
         .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
@@ -436,7 +452,8 @@ struct remote *remote_start(const struct remote_options *options, struct err *er
     r->server = mem_str(options->server);
     r->token = mem_str(options->token);
     if (remote_read_url(r, err) || remote_start_lws(r, err) ||
-        remote_read_start(r, options->start, options->start_len, err)) {
+        (options->attach ? remote_read_attach(r, err)
+                         : remote_read_start(r, options->start, options->start_len, err))) {
         remote_free(&r);
         return NULL;
     }

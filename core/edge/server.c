@@ -254,9 +254,12 @@ static int server_start_lws(struct server *server, struct err *err)
         .gid = (gid_t)-1,
         .uid = (uid_t)-1,
     };
-    /* The first is for clients that offer no subprotocol; its name is none that can be offered. */
-    server->protocols[0] = (struct lws_protocols){.name = "one event a message", .callback = server_callback};
-    server->protocols[1] = (struct lws_protocols){.name = HTTP_BATCH_PROTOCOL, .callback = server_callback};
+    /* The first is for clients that offer no subprotocol; its name is none that can be offered.
+     * Without tx_packet_size lws would send a frame in pieces of 4 KiB, one a turn of the loop. */
+    server->protocols[0] = (struct lws_protocols){
+        .name = "one event a message", .callback = server_callback, .tx_packet_size = 2 * EDGE_FRAME_BYTES};
+    server->protocols[1] = (struct lws_protocols){
+        .name = HTTP_BATCH_PROTOCOL, .callback = server_callback, .tx_packet_size = 2 * EDGE_FRAME_BYTES};
     lws_set_log_level(LLL_ERR | LLL_WARN, server_lws_log);
     server->context = lws_create_context(&info);
     if (!server->context)

@@ -10,9 +10,8 @@
 #include <string.h>
 
 enum {
-    STREAM_FRAMES_A_TURN = 16384,
-    STREAM_BYTES_A_TURN = 4 * 1024 * 1024,
-    STREAM_TURN_MS = 8, /* longer turns of the loop make everybody else wait */
+    STREAM_OWN_MS = 8,
+    STREAM_TURN_MS = 15, /* longer turns of the loop make everybody else wait */
     STREAM_FRAMES_AT_LEAST = 8,
     STREAM_ID = 64, /* longer ones are nobody's, and are not said back */
 };
@@ -273,13 +272,14 @@ static int stream_write(struct stream *s, size_t len)
     return lws_write(s->connection->wsi, room, len, LWS_WRITE_TEXT) < (int)len ? -1 : 0;
 }
 
-static bool stream_turn_over(struct stream *s, unsigned frames, size_t bytes)
+/* A viewer has some time of its own, and less of it where the turn of the loop is long already. */
+static bool stream_turn_over(struct stream *s, unsigned frames, size_t bytes, uint64_t began)
 {
-    if (frames >= STREAM_FRAMES_A_TURN || bytes >= STREAM_BYTES_A_TURN)
-        return true;
-    if (frames < STREAM_FRAMES_AT_LEAST || frames % 8)
+    if (frames < STREAM_FRAMES_AT_LEAST && bytes < EDGE_FRAME_BYTES / 2)
         return false;
-    return uv_hrtime() / 1000000 > uv_now(loop_uv(s->connection->server->options.loop)) + STREAM_TURN_MS;
+    uint64_t now = uv_hrtime();
+    return now - began > STREAM_OWN_MS * 1000000ULL ||
+           now / 1000000 > uv_now(loop_uv(s->connection->server->options.loop)) + STREAM_TURN_MS;
 }
 
 /* Writes events until there is none (0), or the pipe is full or others must have their turn (1).
@@ -288,8 +288,9 @@ static int stream_write_events(struct stream *s)
 {
     const char *carry = NULL;
     size_t carry_len = 0, bytes = 0, len;
+    const uint64_t began = uv_hrtime();
     for (unsigned frames = 0;; frames++) {
-        bool stop = lws_send_pipe_choked(s->connection->wsi) || stream_turn_over(s, frames, bytes);
+        bool stop = lws_send_pipe_choked(s->connection->wsi) || stream_turn_over(s, frames, bytes, began);
         if (stop && !carry) {
             stream_wake(s);
             return 1;
