@@ -310,6 +310,8 @@ static void h2_answer(struct peer *p, uint32_t stream, const char *body)
         h2_frame(p, H2_RST, 0, stream, refused, 4);
     } else if (!strcmp(body, "goaway") && p->server->refuse_left-- > 0) {
         h2_frame(p, H2_GOAWAY, 0, 0, none, 8);
+    } else if (!strcmp(body, "mute") && p->server->refuse_left > 0) {
+        return;
     } else if (!strcmp(body, "die") && p->server->die_left-- > 0) {
         p->over = true;
     } else {

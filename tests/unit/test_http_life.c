@@ -391,6 +391,24 @@ static void a_write_that_the_server_did_not_look_at_was_not_sent(void **state)
     world_free(w);
 }
 
+static void a_write_beside_one_that_was_turned_away_was_not_sent_either(void **state)
+{
+    struct http_options options = {.ca_pem = ids.ca.cert_pem};
+    struct world *w = world_new(server_new(&ids.by_address, true, NULL), options);
+    struct reply r[4] = {0};
+
+    (void)state;
+    post(w, "/", "first"); /* now there is a connection to share */
+    w->server->refuse_left = 1;
+    for (int i = 0; i < 4; i++)
+        ask(w, "POST", "/", i < 3 ? "mute" : "goaway", &r[i], (struct http_request){0});
+    for (int i = 0; i < 4; i++) {
+        wait_for(w, &r[i]);
+        assert_true(r[i].status == 200 || !r[i].sent);
+    }
+    world_free(w);
+}
+
 static void calls_can_be_cancelled_and_sent_from_callbacks(void **state)
 {
     struct world *w = world_new(server_new(NULL, false, NULL), (struct http_options){0});
@@ -463,6 +481,7 @@ int main(void)
         cmocka_unit_test(a_refusal_counts_though_its_body_broke_off),
         cmocka_unit_test(a_write_that_the_server_may_have_seen_is_not_repeated),
         cmocka_unit_test(a_write_that_the_server_did_not_look_at_was_not_sent),
+        cmocka_unit_test(a_write_beside_one_that_was_turned_away_was_not_sent_either),
         cmocka_unit_test(calls_can_be_cancelled_and_sent_from_callbacks),
         cmocka_unit_test(the_client_can_be_freed_with_calls_under_way_and_from_callbacks),
     };
