@@ -14,8 +14,10 @@ struct remote_options {
     struct loop *loop;
     const char *server; /* http://HOST:PORT */
     const char *token;  /* bearer token or NULL */
-    const char *start;  /* the start request as JSON */
+    const char *start;  /* the start request as JSON … */
     size_t start_len;
+    const char *attach; /* … or, instead, the id of an execution to watch, from after `after_seq` */
+    unsigned long long after_seq;
     void (*event)(void *arg, const char *json, size_t len); /* one event */
     void (*note)(void *arg, const char *text);              /* "connection lost, trying again" */
     /* Once: NULL after `complete` or `error` was handed on; else why there is no host. */
