@@ -58,7 +58,7 @@ static int check_run(const struct flags *flags)
 }
 
 static const struct flag check_flags[] = {
-    {"json", 0, FLAG_SWITCH, NULL, "one JSON document", NULL},
+    {"json", 0, FLAG_SWITCH, NULL, "one JSON document", NULL, NULL},
     {0},
 };
 

@@ -4,7 +4,9 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/command.h"
+#include "cli/folder.h"
 #include "cli/host.h"
+#include "cli/settings.h"
 #include "guard/auth.h"
 #include "kube/cluster.h"
 #include "loop/loop.h"
@@ -14,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* One line of the report: what, how it stands, and beside a fault what to do. */
@@ -94,6 +97,41 @@ static void doctor_limits(struct doctor *d)
     free(text);
 }
 
+/* Each setting of serve, its value and who says so. */
+static void doctor_settings(struct doctor *d, const struct flags *flags)
+{
+    for (const struct flag *f = command_serve.flags; f->name; f++) {
+        struct buf text = {0};
+        buf_printf(&text, "%s =", f->name);
+        for (const char *const *value = flag_list(flags, f->name); *value; value++)
+            buf_printf(&text, " %s", *value);
+        buf_printf(&text, " (%s)", flag_source(flags, f->name));
+        doctor_say(d, true, "setting", buf_str(&text), "");
+        buf_free(&text);
+    }
+}
+
+static void doctor_folders(struct doctor *d, const struct flags *flags)
+{
+    char *data = folder_data(flag_value(flags, "data")),
+         *config = folder_config_file(flag_value(flags, "config"));
+    char *url = data ? data_lock_host(data) : NULL;
+    struct stat st;
+    doctor_say(d, true, "config file", config ? config : "none", "");
+    if (!data)
+        doctor_say(d, false, "data folder", "this account has no home folder", "name one with --data");
+    else if (stat(data, &st))
+        doctor_say(d, true, "data folder", data, "");
+    else if (access(data, W_OK) || (st.st_mode & 077))
+        doctor_say(d, false, "data folder", data, "it must be writable, and for its owner alone: chmod 700");
+    else
+        doctor_say(d, true, "data folder", data, "");
+    doctor_say(d, true, "host", url ? url : "none runs here", "");
+    free(data);
+    free(config);
+    free(url);
+}
+
 static int doctor_run(const struct flags *flags)
 {
     struct doctor d = {.as_json = flag_on(flags, "json")};
@@ -102,6 +140,8 @@ static int doctor_run(const struct flags *flags)
     log_setup(LOG_ERROR, false);
     if (d.as_json)
         jsonw_begin_array(&d.w);
+    doctor_settings(&d, flags);
+    doctor_folders(&d, flags);
     char *shipped = host_shipped(&err);
     doctor_say(&d, shipped != NULL, "installed", shipped ? shipped : err.text, "install Moonsail as a whole");
     free(shipped);
@@ -130,10 +170,8 @@ static int doctor_run(const struct flags *flags)
 }
 
 static const struct flag doctor_flags[] = {
-    {"kubeconfig", 0, FLAG_VALUE, "FILE", "kubeconfig to look at", NULL},
-    {"context", 0, FLAG_VALUE, "NAME", "context to look at", NULL},
-    {"scripts", 0, FLAG_LIST, "DIR", "folder of scripts to load", NULL},
-    {"json", 0, FLAG_SWITCH, NULL, "one JSON document", NULL},
+    {"json", 0, FLAG_SWITCH, NULL, "one JSON document", NULL, NULL},
+    SETTINGS_FLAGS,
     {0},
 };
 

@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "io/config.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@ struct flag_values {
     const char **items; /* ends with NULL */
     size_t count;
     bool given;
+    const char *source;
 };
 
 struct flags {
@@ -99,6 +101,11 @@ static long flags_row(struct flags *f, const char *word, const char **value, str
     return flags_unknown(f, name, err);
 }
 
+static bool flag_is_list(const struct flag *flag)
+{
+    return flag->kind == FLAG_LIST || flag->kind == FLAG_FILES;
+}
+
 static int flags_take(struct flags *f, const char *word, char ***rest, struct err *err)
 {
     const char *value;
@@ -111,35 +118,108 @@ static int flags_take(struct flags *f, const char *word, char ***rest, struct er
         return err_code(err, ERR_BAD_REQUEST, "--%s takes no value", flag->name);
     if (flag->kind != FLAG_SWITCH && !value && !(value = *++*rest))
         return err_code(err, ERR_BAD_REQUEST, "--%s needs a value: %s", flag->name, flag->value);
-    if (flag->kind == FLAG_VALUE)
+    if (!flag_is_list(flag))
         v->count = 0;
     v->given = true;
+    v->source = "flag";
     values_add(v, value ? value : "");
     return 0;
 }
 
-static void flags_from_environment(struct flags *f, const struct flag *flag, struct flag_values *v)
+char *flag_environment(const struct flag *flag)
 {
     char *name = mem_printf("MOONSAIL_%s", flag->name);
     for (char *p = name; *p; p++)
         *p = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
+    return name;
+}
+
+static void flags_from_environment(struct flags *f, const struct flag *flag, struct flag_values *v)
+{
+    char *name = flags_own(f, flag_environment(flag));
     const char *value = getenv(name);
-    free(name);
     if (str_empty(value))
         return;
     v->given = true;
+    v->source = name;
     if (flag->kind == FLAG_SWITCH) {
         v->given = !str_eq(value, "0") && !str_eq(value, "false") && !str_eq(value, "no");
-    } else if (flag->kind == FLAG_VALUE) {
+    } else if (!flag_is_list(flag)) {
         values_add(v, value);
     } else {
+        /* Paths are split as PATH is; other lists hold colons of their own (http://host:port). */
+        const char *separator = flag->kind == FLAG_FILES ? ":" : ",";
         char *copy = flags_own(f, mem_str(value)), *at;
-        for (char *part = strtok_r(copy, ":", &at); part; part = strtok_r(NULL, ":", &at))
+        for (char *part = strtok_r(copy, separator, &at); part; part = strtok_r(NULL, separator, &at))
             values_add(v, part);
     }
 }
 
-static int flags_read(struct flags *f, char **argv, size_t most, struct err *err)
+static int flags_from_config(struct flags *f, const struct flag *flag, struct flag_values *v,
+                             const struct config *config, struct err *err)
+{
+    const struct config_setting *s = flag->key ? config_find(config, flag->key) : NULL;
+    if (!s)
+        return 0;
+    v->source = flags_own(f, mem_printf("%s:%zu", config->file, s->line));
+    if (s->is_list && !flag_is_list(flag))
+        return err_code(err, ERR_BAD_REQUEST, "%s:%zu:%zu: %s must be one value, not a list", config->file,
+                        s->line, s->column, s->key);
+    if (flag->kind == FLAG_SWITCH) {
+        if (!str_eq(s->values[0], "true") && !str_eq(s->values[0], "false"))
+            return err_code(err, ERR_BAD_REQUEST, "%s:%zu:%zu: %s must be true or false", config->file,
+                            s->line, s->column, s->key);
+        v->given = str_eq(s->values[0], "true");
+        return 0;
+    }
+    bool path = flag->kind == FLAG_FILE || flag->kind == FLAG_FILES;
+    for (char **value = s->values; *value; value++)
+        values_add(v, path ? flags_own(f, config_path(config, *value)) : *value);
+    v->given = true;
+    return 0;
+}
+
+int flags_complete(struct flags *f, const struct config *config, struct err *err)
+{
+    for (size_t i = 0; f->table[i].name; i++) {
+        struct flag_values *v = &f->values[i];
+        if (!v->given && !v->source)
+            flags_from_environment(f, &f->table[i], v);
+        if (!v->given && !v->source && flags_from_config(f, &f->table[i], v, config, err))
+            return -1;
+        if (v->source)
+            continue;
+        v->source = "default";
+        if (f->table[i].otherwise)
+            values_add(v, f->table[i].otherwise);
+    }
+    return 0;
+}
+
+int flags_check_config(const struct flag *table, const struct config *config, struct err *err)
+{
+    size_t n = flags_rows(table);
+    const char **keys = mem_new((n + 1) * sizeof(char *));
+    int rc = 0;
+    for (size_t i = 0, k = 0; i < n; i++)
+        if (table[i].key)
+            keys[k++] = table[i].key;
+    for (size_t i = 0; rc == 0 && i < config->count; i++) {
+        const struct config_setting *s = &config->settings[i];
+        bool known = false;
+        for (const char **key = keys; *key; key++)
+            known = known || str_eq(*key, s->key);
+        const char *nearest = known ? NULL : str_nearest(s->key, keys);
+        if (!known)
+            rc = err_code(err, ERR_BAD_REQUEST, "%s:%zu:%zu: unknown setting \"%s\"%s%s%s", config->file,
+                          s->line, s->column, s->key, nearest ? "; did you mean \"" : "",
+                          nearest ? nearest : "", nearest ? "\"?" : "");
+    }
+    free(keys);
+    return rc;
+}
+
+static int flags_read(struct flags *f, char **argv, size_t most, bool words_end, struct err *err)
 {
     bool only_words = false;
     for (char **at = argv; *at; at++) {
@@ -155,34 +235,22 @@ static int flags_read(struct flags *f, char **argv, size_t most, struct err *err
             return err_code(err, ERR_BAD_REQUEST, "unexpected argument \"%s\"", *at);
         } else {
             values_add(&f->words, *at);
+            only_words = only_words || words_end;
         }
     }
     return 0;
 }
 
-struct flags *flags_parse(const struct flag *table, int argc, char **argv, size_t most, struct err *err)
+struct flags *flags_parse(const struct flag *table, char **argv, size_t most, bool words_end, struct err *err)
 {
     struct flags *f = mem_new(sizeof(*f));
-    size_t n = flags_rows(table);
-    (void)argc;
     f->table = table;
-    f->values = mem_new((n + 1) * sizeof(*f->values));
-    if (flags_read(f, argv, most, err)) {
+    f->values = mem_new((flags_rows(table) + 1) * sizeof(*f->values));
+    if (flags_read(f, argv, most, words_end, err)) {
         flags_free(f);
         return NULL;
     }
-    for (size_t i = 0; i < n; i++) {
-        if (!f->values[i].given)
-            flags_from_environment(f, &table[i], &f->values[i]);
-        if (!f->values[i].given && table[i].otherwise)
-            values_add(&f->values[i], table[i].otherwise);
-    }
     return f;
-}
-
-bool flags_help(const struct flags *f)
-{
-    return f->help;
 }
 
 static const struct flag_values *flags_find(const struct flags *f, const char *name)
@@ -191,6 +259,24 @@ static const struct flag_values *flags_find(const struct flags *f, const char *n
         if (str_eq(f->table[i].name, name))
             return &f->values[i];
     abort(); /* a name that the table does not have is a fault of ours */
+}
+
+bool flags_help(const struct flags *f)
+{
+    return f->help;
+}
+
+bool flag_known(const struct flags *f, const char *name)
+{
+    for (size_t i = 0; f->table[i].name; i++)
+        if (str_eq(f->table[i].name, name))
+            return true;
+    return false;
+}
+
+const char *flag_source(const struct flags *f, const char *name)
+{
+    return flags_find(f, name)->source;
 }
 
 bool flag_on(const struct flags *f, const char *name)
@@ -227,15 +313,13 @@ void flags_print(const struct flag *table)
         char *left = mem_printf("%c%c%s --%s%s%s", table->letter ? '-' : ' ',
                                 table->letter ? table->letter : ' ', table->letter ? "," : " ", table->name,
                                 table->value ? " " : "", table->value ? table->value : "");
+        char *env = flag_environment(table);
         printf("  %-28s %s", left, table->help);
         if (table->otherwise)
             printf(" (default %s)", table->otherwise);
-        if (table->kind == FLAG_LIST)
+        if (flag_is_list(table))
             printf(" (repeats)");
-        char *env = mem_printf("%s", table->name);
-        for (char *p = env; *p; p++)
-            *p = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
-        printf(" [MOONSAIL_%s]\n", env);
+        printf(" [%s]\n", env);
         free(env);
         free(left);
     }

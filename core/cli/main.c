@@ -1,14 +1,24 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "cli/command.h"
+#include "cli/folder.h"
+#include "io/config.h"
 
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static const struct command *const commands[] = {
-    &command_serve, &command_apply, &command_check, &command_doctor, &command_version, NULL,
+    &command_serve,      &command_apply,  &command_run,   &command_list,   &command_logs,
+    &command_attach,     &command_cancel, &command_check, &command_doctor, &command_version,
+    &command_completion, &command_man,    NULL,
 };
+
+const struct command *const *command_all(void)
+{
+    return commands;
+}
 
 int command_fail(int code, const char *format, ...)
 {
@@ -27,7 +37,8 @@ static void print_commands(FILE *to)
           "Usage: moonsail COMMAND [flags]\n\nCommands:\n",
           to);
     for (const struct command *const *c = commands; *c; c++)
-        fprintf(to, "  %-10s %s\n", (*c)->name, (*c)->help);
+        if (!(*c)->hidden)
+            fprintf(to, "  %-10s %s\n", (*c)->name, (*c)->help);
     fputs("\nmoonsail COMMAND --help tells more.\n", to);
 }
 
@@ -49,9 +60,52 @@ static int unknown_command(const char *word)
     return command_fail(EXIT_USAGE, "unknown command \"%s\"; moonsail --help lists them", word);
 }
 
-int main(int argc, char **argv)
+/* Does any flag of the command stand in the configuration file? */
+static bool wants_config(const struct command *c)
+{
+    for (const struct flag *f = c->flags; f->name; f++)
+        if (f->key)
+            return true;
+    return false;
+}
+
+/* Environment, configuration file and defaults. *config is the caller's to free. */
+static int complete_flags(const struct command *c, struct flags *flags, struct config **config,
+                          struct err *err)
+{
+    if (!wants_config(c))
+        return flags_complete(flags, NULL, err);
+    const char *named = flag_known(flags, "config") ? flag_value(flags, "config") : NULL;
+    char *file = folder_config_file(str_or(named, str_or(getenv("MOONSAIL_CONFIG"), NULL)));
+    *config = file ? config_load(file, err) : NULL;
+    int rc = file && !*config ? -1 : 0;
+    free(file);
+    if (rc == 0 && *config)
+        rc = flags_check_config(command_serve.flags, *config, err);
+    return rc ? rc : flags_complete(flags, *config, err);
+}
+
+static int run_command(const struct command *c, char **argv)
 {
     struct err err;
+    struct config *config = NULL;
+    int usage = c->bad_flag ? c->bad_flag : EXIT_USAGE, code;
+    struct flags *flags = flags_parse(c->flags, argv, c->words, c->words_end_flags, &err);
+    if (!flags)
+        return command_fail(usage, "%s (moonsail %s --help lists the flags)", err.text, c->name);
+    if (flags_help(flags))
+        code = print_help(c);
+    else if (complete_flags(c, flags, &config, &err))
+        code = command_fail(usage, "%s", err.text);
+    else
+        code = c->run(flags);
+    flags_free(flags);
+    config_free(config);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
     signal(SIGPIPE, SIG_IGN);
     if (argc < 2) {
         print_commands(stderr);
@@ -62,15 +116,8 @@ int main(int argc, char **argv)
         return EXIT_OK;
     }
     const char *word = str_eq(argv[1], "--version") ? "version" : argv[1];
-    for (const struct command *const *c = commands; *c; c++) {
-        if (!str_eq((*c)->name, word))
-            continue;
-        struct flags *flags = flags_parse((*c)->flags, argc - 2, argv + 2, (*c)->words, &err);
-        if (!flags)
-            return command_fail(EXIT_USAGE, "%s (moonsail %s --help lists the flags)", err.text, word);
-        int code = flags_help(flags) ? print_help(*c) : (*c)->run(flags);
-        flags_free(flags);
-        return code;
-    }
+    for (const struct command *const *c = commands; *c; c++)
+        if (str_eq((*c)->name, word))
+            return run_command(*c, argv + 2);
     return unknown_command(argv[1]);
 }

@@ -50,7 +50,8 @@ static int manifest_file(const char *name, struct buf *out, struct err *err)
         /* The text begins with LINE:COLUMN where there is one. */
         struct err what = *err;
         bool at_line = what.text[0] >= '0' && what.text[0] <= '9';
-        err_code(err, what.code, "%s:%s%s", standard ? "standard input" : name, at_line ? "" : " ", what.text);
+        err_code(err, what.code, "%s:%s%s", standard ? "standard input" : name, at_line ? "" : " ",
+                 what.text);
         goto out;
     }
     if (out->len)

@@ -1,8 +1,11 @@
 #include "base/err.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "cli/command.h"
+#include "cli/folder.h"
 #include "cli/host.h"
+#include "cli/settings.h"
 #include "edge/server.h"
 #include "exec/execution.h"
 #include "guard/auth.h"
@@ -18,6 +21,8 @@
 enum { SERVE_DRAIN_MS = 30000 };
 
 struct serve {
+    struct data_lock *lock;
+    char *own_scripts; /* the configuration folder's, where --scripts is not said */
     struct host host;
     struct server *server;
     struct signal_watch *term, *interrupt, *hangup;
@@ -35,6 +40,7 @@ static void serve_stop(void *arg)
     struct serve *s = arg;
     if (s->draining) {
         log_warn("a second signal: ends at once");
+        executions_free(s->host.executions); /* no command outlives its host */
         _exit(EXIT_FAILED);
     }
     s->draining = true;
@@ -81,6 +87,43 @@ static int serve_settings(const struct flags *flags, struct host_options *option
     return auth_local_check(err);
 }
 
+/* The configuration folder's scripts/, where there is one and --scripts names none. */
+static void serve_own_scripts(struct serve *s, struct host_options *options, const char *list[2])
+{
+    char *folder = folder_config();
+    if (!*options->scripts && folder) {
+        s->own_scripts = mem_printf("%s/scripts", folder);
+        list[0] = access(s->own_scripts, F_OK) == 0 ? s->own_scripts : NULL;
+        options->scripts = list;
+    }
+    free(folder);
+}
+
+static int serve_lock(struct serve *s, const struct flags *flags, struct err *err)
+{
+    char *dir = folder_data(flag_value(flags, "data"));
+    if (!dir)
+        return err_set(err, "this account has no home folder: name a data folder with --data");
+    s->lock = data_lock_take(dir, err);
+    free(dir);
+    return s->lock ? 0 : -1;
+}
+
+/* Says where the host is to be found: to whoever started it, and to this user's commands. */
+static void serve_announce(struct serve *s)
+{
+    struct err err;
+    const char *why = clusters_why(s->host.clusters);
+    if (*why)
+        log_warn("no cluster: %s", why);
+    if (geteuid() == 0)
+        log_warn("this host runs as root, and so does every command that is started through it");
+    if (data_lock_publish(s->lock, server_url(s->server), &err))
+        log_warn("commands will not find this host by themselves (they need --server): %s", err.text);
+    printf("listening on %s\n", server_url(s->server));
+    fflush(stdout);
+}
+
 static int serve_listen(struct serve *s, const struct flags *flags, struct err *err)
 {
     s->server = server_new(
@@ -107,19 +150,15 @@ static int serve_run(const struct flags *flags)
     struct serve s = {0};
     struct host_options options;
     struct err err;
-    if (serve_settings(flags, &options, &err))
-        return command_fail(EXIT_USAGE, "%s", err.text);
+    const char *own_scripts[2] = {NULL, NULL};
     int code = EXIT_OK;
+    if (serve_settings(flags, &options, &err) || serve_lock(&s, flags, &err))
+        return command_fail(EXIT_USAGE, "%s", err.text);
+    serve_own_scripts(&s, &options, own_scripts);
     if (host_open(&s.host, &options, &err) || serve_listen(&s, flags, &err)) {
         code = command_fail(EXIT_USAGE, "%s", err.text);
     } else {
-        const char *why = clusters_why(s.host.clusters);
-        if (*why)
-            log_warn("no cluster: %s", why);
-        if (geteuid() == 0)
-            log_warn("this host runs as root, and so does every command that is started through it");
-        printf("listening on %s\n", server_url(s.server));
-        fflush(stdout);
+        serve_announce(&s);
         loop_run(s.host.loop);
         /* Not from a callback: it lets the loop run for its viewers' last words. */
         server_free(s.server);
@@ -129,24 +168,12 @@ static int serve_run(const struct flags *flags)
     signal_watch_stop(&s.interrupt);
     signal_watch_stop(&s.hangup);
     host_close(&s.host);
+    data_lock_release(s.lock);
+    free(s.own_scripts);
     return code;
 }
 
-static const struct flag serve_flags[] = {
-    {"listen", 0, FLAG_VALUE, "HOST:PORT", "where to listen; port 0 takes any free one", "127.0.0.1:7070"},
-    {"kubeconfig", 0, FLAG_VALUE, "FILE",
-     "kubeconfig; else $KUBECONFIG, ~/.kube/config, the in-cluster account", NULL},
-    {"context", 0, FLAG_VALUE, "NAME", "context to use where a request names none", NULL},
-    {"scripts", 0, FLAG_LIST, "DIR", "folder with resources/ flows/ guardrails/ lib/; later ones win", NULL},
-    {"auth", 0, FLAG_VALUE, "MODE", "who is let in: local is the host's own user on this machine", "local"},
-    {"shell", 0, FLAG_VALUE, "MODE", "commands: any or off", "any"},
-    {"max-running", 0, FLAG_VALUE, "N", "executions at once; 1,000 more may wait", "64"},
-    {"allow-host", 0, FLAG_LIST, "NAME", "another Host header to answer to", NULL},
-    {"allow-origin", 0, FLAG_LIST, "ORIGIN", "another Origin to answer to: scheme://host:port", NULL},
-    {"log", 0, FLAG_VALUE, "FORMAT", "text or json, on stderr", "text"},
-    {"log-level", 0, FLAG_VALUE, "LEVEL", "debug, info, warn or error", "info"},
-    {0},
-};
+static const struct flag serve_flags[] = {SETTINGS_FLAGS, {0}};
 
 const struct command command_serve = {
     .name = "serve",

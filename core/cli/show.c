@@ -140,8 +140,15 @@ static void show_phase(struct show *s, json_t *event)
     s->phase = buf_take(&text);
     if (s->status_line)
         show_draw(s);
-    else if (!s->options.quiet)
+    else if (!s->options.quiet && s->options.kind != SHOW_LOG)
         fprintf(stderr, "%s\n", s->phase);
+}
+
+/* What a shell says of a command that it could not run is kept for that: 125 and up. */
+static int show_command_code(json_t *event)
+{
+    json_t *code = json_object_get(json_object_get(event, "summary"), "exitCode");
+    return json_is_integer(code) ? (int)json_integer_value(code) : EXIT_NOT_STARTED;
 }
 
 static int show_code_of(const char *outcome, const char *code)
@@ -179,14 +186,15 @@ static void show_complete(struct show *s, json_t *event)
     double seconds = (double)json_integer_value(json_object_get(summary, "durationMs")) / 1000;
     bool ok = str_eq(outcome, "succeeded");
     struct buf rest = {0};
-    s->exit_code = show_code_of(outcome, json_string_value(json_object_get(event, "code")));
+    show_clear(s);
+    timer_stop(&s->tick);
+    if (s->options.kind == SHOW_LOG)
+        return;
     show_counts(summary, &rest);
     if (!ok)
         buf_printf(&rest, "%s%s", rest.len ? "; " : ": ", str_or(error, "no reason given"));
     if (ok && str_eq(json_string_value(json_object_get(event, "mode")), "dry-run"))
         buf_puts(&rest, " (dry-run, no changes persisted)");
-    show_clear(s);
-    timer_stop(&s->tick);
     fprintf(stderr, "%s%s%s in %.1f s%s\n",
             !s->err_color ? ""
             : ok          ? SGR_GREEN
@@ -197,8 +205,6 @@ static void show_complete(struct show *s, json_t *event)
 
 static void show_error(struct show *s, json_t *event)
 {
-    const char *code = json_string_value(json_object_get(event, "code"));
-    s->exit_code = show_code_of("failed", code);
     show_note(s, str_or(json_string_value(json_object_get(event, "error")), "the host refused it"));
 }
 
@@ -216,13 +222,15 @@ void show_event(struct show *s, const char *json, size_t len)
 {
     json_t *event = json_loadb(json, len, JSON_ALLOW_NUL, NULL);
     const char *type = json_string_value(json_object_get(event, "type"));
+    if (str_eq(type, "complete") || str_eq(type, "error"))
+        s->exit_code = s->options.kind == SHOW_COMMAND
+                           ? show_command_code(event)
+                           : show_code_of(json_string_value(json_object_get(event, "outcome")),
+                                          json_string_value(json_object_get(event, "code")));
     if (s->options.json) {
         fwrite(json, 1, len, stdout);
         fputc('\n', stdout);
         fflush(stdout);
-        if (str_eq(type, "complete") || str_eq(type, "error"))
-            s->exit_code = show_code_of(json_string_value(json_object_get(event, "outcome")),
-                                        json_string_value(json_object_get(event, "code")));
     } else if (str_eq(type, "line")) {
         show_line(s, event);
     } else if (str_eq(type, "phase")) {

@@ -11,8 +11,15 @@
 struct loop;
 struct show;
 
+enum show_kind {
+    SHOW_APPLY,   /* the exit code tells how it ended */
+    SHOW_COMMAND, /* the exit code is the command's own */
+    SHOW_LOG,     /* lines alone, without phases and last word */
+};
+
 struct show_options {
     struct loop *loop;
+    enum show_kind kind;
     bool json, quiet;
     const char *color; /* auto, always or never */
 };

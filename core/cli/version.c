@@ -44,7 +44,7 @@ static int version_run(const struct flags *flags)
 }
 
 static const struct flag version_flags[] = {
-    {"json", 0, FLAG_SWITCH, NULL, "one JSON document", NULL},
+    {"json", 0, FLAG_SWITCH, NULL, "one JSON document", NULL, NULL},
     {0},
 };
 

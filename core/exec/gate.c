@@ -6,6 +6,7 @@
 #include "exec/request.h"
 #include "exec/run.h"
 #include "guard/rbac.h"
+#include "script/pack.h"
 
 #include <stdlib.h>
 
@@ -73,13 +74,22 @@ static bool gate_writes(const struct gate_request *r)
     return r->verb != GATE_GET && r->verb != GATE_LIST;
 }
 
+/* A guardrail that did not load cannot judge: until it is mended nothing is written. */
+static int gate_guardrails(const struct execution *ex, struct err *err)
+{
+    const char *fault = execution_pack(ex) ? pack_guardrail_fault(execution_pack(ex)) : NULL;
+    if (!fault)
+        return 0;
+    return err_code(err, ERR_FORBIDDEN, "nothing is written while a guardrail cannot be loaded: %s", fault);
+}
+
 static int gate_check(const struct execution *ex, const struct gate_request *r, struct err *err)
 {
     static const char *const actions[] = {
         [GATE_GET] = "get",       [GATE_LIST] = "list",     [GATE_CREATE] = "create",
         [GATE_UPDATE] = "update", [GATE_DELETE] = "delete",
     };
-    if (gate_writes(r) && gate_scope(ex, r->kind, str_or(r->ns, ""), err))
+    if (gate_writes(r) && (gate_guardrails(ex, err) || gate_scope(ex, r->kind, str_or(r->ns, ""), err)))
         return -1;
     if (r->verb == GATE_APPLY)
         return gate_check_apply(ex, r, err);
