@@ -96,7 +96,6 @@ struct exchange {
     struct kube_call *call;
     struct timer *timer;
     struct job *job;
-    void *job_arg;
     loop_fn *job_dispose;
 };
 

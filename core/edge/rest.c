@@ -133,7 +133,6 @@ static void rest_start(struct exchange *x)
         rest_start_done(start);
         return;
     }
-    x->job_arg = start;
     x->job_dispose = rest_start_free;
     x->job = loop_job(rest_server(x)->options.loop, rest_start_read, rest_start_done, start);
 }

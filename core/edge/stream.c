@@ -287,7 +287,7 @@ static bool stream_turn_over(struct stream *s, unsigned frames, size_t bytes, ui
 static int stream_write_events(struct stream *s)
 {
     const char *carry = NULL;
-    size_t carry_len = 0, bytes = 0, len;
+    size_t carry_len = 0, bytes = 0;
     const uint64_t began = uv_hrtime();
     for (unsigned frames = 0;; frames++) {
         bool stop = lws_send_pipe_choked(s->connection->wsi) || stream_turn_over(s, frames, bytes, began);
@@ -295,7 +295,7 @@ static int stream_write_events(struct stream *s)
             stream_wake(s);
             return 1;
         }
-        len = stream_fill(s, stop, &carry, &carry_len);
+        size_t len = stream_fill(s, stop, &carry, &carry_len);
         if (!len)
             return 0;
         if (stream_write(s, len))
