@@ -58,6 +58,7 @@ function methods:request(method, path, body, headers)
   local request = http_request.new_from_uri(self:url(path))
   request.proxies, request.follow_redirects = false, false
   request.headers:upsert(":method", method)
+  request.headers:upsert(":authority", self:authority())
   if type(body) == "table" then
     body = json.encode(body)
     request.headers:upsert("content-type", "application/json")
@@ -92,6 +93,11 @@ end
 
 function methods:port()
   return math.tointeger(tonumber(self.base:match(":(%d+)$")))
+end
+
+--- What clients write into Host: 127.0.0.1:7070.
+function methods:authority()
+  return self.base:match("^http://(.*)$")
 end
 
 --- The host by another of its names: host:by("[::1]").

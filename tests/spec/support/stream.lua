@@ -13,6 +13,7 @@ function stream.open(host, path, options)
   options = options or {}
   local ws = websocket.new_from_uri(host:url(path):gsub("^http", "ws"), options.protocols)
   ws.request.proxies, ws.request.follow_redirects = false, false
+  ws.request.headers:upsert(":authority", host:authority())
   for name, value in pairs(options.headers or {}) do
     name = name:lower()
     ws.request.headers:upsert(name == "host" and ":authority" or name, value)

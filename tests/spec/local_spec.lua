@@ -1,0 +1,112 @@
+local support = require "tests.spec.support"
+local events = support.events
+
+local nobody = "65534"
+local build = os.getenv("MOONSAIL_BUILD") or "release"
+if not build:find("/", 1, true) then build = support.binary:match("^(.*)/") end
+
+-- Another user of this machine can only be played by root.
+local function as_root()
+  local id = support.run { "id", "-u" }.stdout
+  assert.equal("0\n", id, "this spec plays another user of the machine and has to run as root")
+end
+
+-- curl as that user: the status and the body.
+local function other_user(url, ...)
+  local words = { "setpriv", "--reuid=" .. nobody, "--clear-groups", "curl", "--noproxy", "*", "--globoff", "-s",
+    "--max-time", tostring(support.seconds(10)), "-w", "\n%{http_code}", url }
+  table.move({ ... }, 1, select("#", ...), #words + 1, words)
+  local text, status = support.run(words).stdout:match("^(.*)\n(%d+)$")
+  return tonumber(status), text
+end
+
+describe("another user of the machine", function()
+  local host
+
+  lazy_setup(function()
+    as_root()
+    host = support.serve()
+  end)
+  lazy_teardown(function() if host then host:stop() end end)
+
+  for _, name in ipairs { "127.0.0.1", "[::1]" } do
+    it("is refused at " .. name .. ", over REST", function()
+      for _, path in ipairs { "/", "/api/executions", "/api/me", "/api/cluster/status" } do
+        local status, text = other_user(host:by(name):url(path))
+        assert.equal(403, status, path)
+        local fault = support.json.decode(text).error
+        assert.equal("forbidden", fault.code)
+        assert.matches("uid " .. nobody, fault.message)
+      end
+      local status = other_user(host:by(name):url "/api/executions", "-d", '{"command":"touch","args":["ran"]}')
+      assert.equal(403, status)
+      assert.equal("[]", host:get("/api/executions").text)
+    end)
+
+    it("is refused at " .. name .. ", over WebSocket", function()
+      local status = other_user(host:by(name):url "/api/execution/stream", "-H", "Upgrade: websocket", "-H",
+        "Connection: Upgrade", "-H", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "-H", "Sec-WebSocket-Version: 13")
+      assert.equal(403, status)
+    end)
+
+    it("may ask at " .. name .. " whether the host is alive", function()
+      assert.equal(200, (other_user(host:by(name):url "/healthz")))
+      assert.equal(200, (other_user(host:by(name):url "/readyz")))
+    end)
+  end
+
+  it("gets in by no header that it makes up", function()
+    for _, header in ipairs { "X-User: root", "X-User-Role: admin", "Authorization: Bearer x", "X-Forwarded-For: 127.0.0.1" } do
+      assert.equal(403, (other_user(host:url "/api/me", "-H", header)), header)
+    end
+  end)
+
+  it("keeps the host's own user out by no number of connections", function()
+    -- More than may be open at once without having been admitted.
+    local crowd = support.start { "setpriv", "--reuid=" .. nobody, "--clear-groups", "lua5.4", "-e", ([[
+      local socket = require "cqueues.socket"
+      local open = {}
+      for i = 1, 200 do
+        open[i] = socket.connect { host = "127.0.0.1", port = %d }
+        open[i]:onerror(function(_, _, code) return code end)
+        open[i]:connect(5)
+      end
+      print "open" io.stdout:flush()
+      io.read "a"
+      require "cqueues".sleep(600)]]):format(host:port()) }
+    assert.equal("open", crowd:line(support.seconds(20)))
+    assert.equal(200, host:get("/api/me").status)
+    events.complete(host:events_of { command = "true" })
+    crowd:kill()
+  end)
+end)
+
+describe("a client that writes a start and closes at once", function()
+  for _, how in ipairs { { "rest", "4" }, { "rest", "6" }, { "ws", "4" }, { "ws", "6" } } do
+    it(("starts nothing as another user, a thousand times: %s over IPv%s"):format(how[1], how[2]), function()
+      as_root()
+      local host = support.serve { args = { "--log-level", "warn" } }
+      local own = host:by(how[2] == "6" and "[::1]" or "127.0.0.1")
+      local mark = host.process.home .. "/knocked"
+      local function knock(count, uid, ...)
+        local said = support.run { build .. "/knock", how[2], tostring(host:port()), tostring(count), uid, how[1], ...,
+          env = { MARK = mark }, limit = support.seconds(60) }
+        assert.equal(0, said.code, said.stderr)
+        return said.stdout
+      end
+      knock(1000, nobody)
+      -- Connections are accepted in their order: once this has run, those before it have been judged.
+      events.complete(own:events_of { executionId = "afterwards", command = "true" })
+      local all = host:get("/api/executions?limit=200"):json()
+      assert.equal(1, #all, "started: " .. #all)
+      assert.is_nil(io.open(mark))
+
+      -- The same bytes from the host's own user, who waits for the answer, do start something.
+      local own_uid = support.run({ "id", "-u" }).stdout:gsub("\n", "")
+      assert.matches(how[1] == "ws" and "^HTTP/1.1 101" or "^HTTP/1.1 202", knock(1, own_uid, "stay"))
+      support.eventually("the command ran", function() return io.open(mark) end)
+      assert.matches("^HTTP/1.1 403", knock(1, nobody, "stay"))
+      host:stop()
+    end)
+  end
+end)
