@@ -2,7 +2,6 @@
 
 #include "base/mem.h"
 
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,11 +78,10 @@ bool json_span_next(struct json_span whole, const char **at, struct json_span *k
     return true;
 }
 
-struct json_span json_span_member(struct json_span object, const char *key)
+static struct json_span span_member(struct json_span object, const char *key, size_t n)
 {
     const char *at = NULL;
     struct json_span name, value;
-    size_t n = strlen(key);
     if (object.at && object.len && *object.at == '{')
         while (json_span_next(object, &at, &name, &value))
             if (name.len == n + 2 && memcmp(name.at + 1, key, n) == 0)
@@ -91,14 +89,18 @@ struct json_span json_span_member(struct json_span object, const char *key)
     return (struct json_span){0};
 }
 
-struct json_span json_span_path(struct json_span object, ...)
+struct json_span json_span_member(struct json_span object, const char *key)
 {
-    va_list args;
-    va_start(args, object);
-    const char *key;
-    while ((key = va_arg(args, const char *)) != NULL)
-        object = json_span_member(object, key);
-    va_end(args);
+    return span_member(object, key, strlen(key));
+}
+
+struct json_span json_span_path(struct json_span object, const char *path)
+{
+    while (*path) {
+        size_t n = strcspn(path, ".");
+        object = span_member(object, path, n);
+        path += n + (path[n] == '.');
+    }
     return object;
 }
 

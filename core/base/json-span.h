@@ -15,7 +15,7 @@ struct json_span {
 /* The value of the member `key` of the object in `object`; not there if it is none. */
 struct json_span json_span_member(struct json_span object, const char *key);
 
-/* Down several members: json_span_path(doc, "metadata", "name", NULL). */
+/* Down several members: json_span_path(doc, "metadata.name"). */
 struct json_span json_span_path(struct json_span object, ...) __attribute__((sentinel));
 
 /* Walks an array or an object's values: *at starts as NULL; false at the end. `key` (may be NULL)

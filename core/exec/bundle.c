@@ -47,8 +47,8 @@ static int bundle_check_text(const struct document *d, struct json_span value, c
 static int bundle_identify(struct document *d, struct err *err)
 {
     struct json_span whole = {d->json, d->json_len};
-    struct json_span name = json_span_path(whole, "metadata", "name", NULL);
-    struct json_span ns = json_span_path(whole, "metadata", "namespace", NULL);
+    struct json_span name = json_span_path(whole, "metadata.name");
+    struct json_span ns = json_span_path(whole, "metadata.namespace");
     d->api_version = bundle_text(json_span_member(whole, "apiVersion"));
     d->kind = bundle_text(json_span_member(whole, "kind"));
     d->ns = bundle_text(ns);
@@ -60,7 +60,7 @@ static int bundle_identify(struct document *d, struct err *err)
         return err_code(err, ERR_BAD_REQUEST, "%zu:1: document %zu has no apiVersion", d->line, d->index + 1);
     if (str_empty(d->kind))
         return err_code(err, ERR_BAD_REQUEST, "%zu:1: document %zu has no kind", d->line, d->index + 1);
-    char *generate = bundle_text(json_span_path(whole, "metadata", "generateName", NULL));
+    char *generate = bundle_text(json_span_path(whole, "metadata.generateName"));
     bool named = !str_empty(d->name) || !str_empty(generate);
     char *shown = str_empty(d->name) ? mem_printf("%s…", generate) : mem_str(d->name);
     d->ref = bundle_ref(d->api_version, d->kind, shown);

@@ -63,7 +63,7 @@ static int gate_check_apply(const struct execution *ex, const struct gate_reques
     bool create = gate_allows(ex, "create", r->resource, r->ns, NULL) == 0;
     if (gate_allows(ex, "update", r->resource, r->ns, err))
         return -1;
-    struct json_span uid = json_span_path((struct json_span){r->body, r->body_len}, "metadata", "uid", NULL);
+    struct json_span uid = json_span_path((struct json_span){r->body, r->body_len}, "metadata.uid");
     if (!create && !(json_span_is_string(uid) && uid.len > 2))
         return gate_allows(ex, "create", r->resource, r->ns, err);
     return 0;
@@ -74,13 +74,24 @@ static bool gate_writes(const struct gate_request *r)
     return r->verb != GATE_GET && r->verb != GATE_LIST;
 }
 
-/* A guardrail that did not load cannot judge: until it is mended nothing is written. */
+/* What cannot be judged is not written: a guardrail that did not load, and, until guardrails are judged
+ * (a later issue), one that did. */
 static int gate_guardrails(const struct execution *ex, struct err *err)
 {
-    const char *fault = execution_pack(ex) ? pack_guardrail_fault(execution_pack(ex)) : NULL;
-    if (!fault)
-        return 0;
-    return err_code(err, ERR_FORBIDDEN, "nothing is written while a guardrail cannot be loaded: %s", fault);
+    const struct pack *pack = execution_pack(ex);
+    size_t count = 0;
+    const char *fault = pack ? pack_guardrail_fault(pack) : NULL;
+    const struct pack_guardrail *guardrails = pack ? pack_guardrails(pack, &count) : NULL;
+    if (fault)
+        return err_code(err, ERR_FORBIDDEN, "nothing is written while a guardrail cannot be loaded: %s",
+                        fault);
+    if (count)
+        return err_code(
+            err, ERR_FORBIDDEN,
+            "guardrail %s is there, and this version cannot judge guardrails: nothing is written; "
+            "rename it to *.off to go on without it",
+            guardrails[0].name);
+    return 0;
 }
 
 static int gate_check(const struct execution *ex, const struct gate_request *r, struct err *err)

@@ -31,6 +31,8 @@ struct journal_view {
 
 TAILQ_HEAD(view_list, journal_view);
 
+enum { RING_ROOM = 16 }; /* at first */
+
 struct journal {
     struct loop *loop;
     struct event_door door;
@@ -53,6 +55,8 @@ struct journal *journal_new(struct loop *loop, struct redactor *redactor, const 
     j->door.redactor = redactor;
     j->id = mem_str(execution_id);
     j->first = 1;
+    j->room = RING_ROOM;
+    j->ring = mem_new(j->room * sizeof(*j->ring));
     TAILQ_INIT(&j->waiting);
     return j;
 }
@@ -86,7 +90,7 @@ static void journal_make_room(struct journal *j)
 {
     if (j->count < j->room)
         return;
-    size_t room = j->room ? j->room * 2 : 16;
+    size_t room = j->room * 2;
     struct entry *ring = mem_new(room * sizeof(*ring));
     for (size_t i = 0; i < j->count; i++)
         ring[i] = j->ring[(j->head + i) % j->room];

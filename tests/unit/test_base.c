@@ -76,12 +76,12 @@ static void members_are_found_without_making_values(void **state)
              "\"q\\\"\\u00e4\\ud83d\\ude00\"},\"last\":null}");
     (void)state;
     char *kind = json_span_text(json_span_member(doc, "kind"));
-    char *name = json_span_text(json_span_path(doc, "metadata", "name", NULL));
+    char *name = json_span_text(json_span_path(doc, "metadata.name"));
     assert_string_equal(kind, "List");
     assert_string_equal(name, "q\"\xc3\xa4\xf0\x9f\x98\x80");
     free(kind);
     free(name);
-    struct json_span list = json_span_path(doc, "a", "n", NULL), item;
+    struct json_span list = json_span_path(doc, "a.n"), item;
     const char *at = NULL;
     assert_true(json_span_next(list, &at, NULL, &item));
     assert_int_equal(item.len, 1);
@@ -89,7 +89,7 @@ static void members_are_found_without_making_values(void **state)
     assert_memory_equal(item.at, "{\"}\":\"]\"}", item.len);
     assert_false(json_span_next(list, &at, NULL, &item));
     assert_null(json_span_member(doc, "missing").at);
-    assert_null(json_span_path(doc, "kind", "name", NULL).at);
+    assert_null(json_span_path(doc, "kind.name").at);
     assert_null(json_span_text(json_span_member(doc, "last")));
     assert_false(json_span_next(span("[]"), &(const char *){NULL}, NULL, &item));
 }
