@@ -15,8 +15,8 @@ struct json_span {
 /* The value of the member `key` of the object in `object`; not there if it is none. */
 struct json_span json_span_member(struct json_span object, const char *key);
 
-/* Down several members: json_span_path(doc, "metadata.name"). */
-struct json_span json_span_path(struct json_span object, ...) __attribute__((sentinel));
+/* Down several members: json_span_path(doc, "metadata.name"); for keys without dots. */
+struct json_span json_span_path(struct json_span object, const char *path);
 
 /* Walks an array or an object's values: *at starts as NULL; false at the end. `key` (may be NULL)
  * gets the member's quoted name, or no span in an array. */
