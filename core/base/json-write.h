@@ -26,7 +26,8 @@ void jsonw_string(struct json_writer *w, const char *s); /* NULL is null */
 void jsonw_stringn(struct json_writer *w, const char *s, size_t n);
 void jsonw_int(struct json_writer *w, int64_t v);
 void jsonw_uint(struct json_writer *w, uint64_t v);
-void jsonw_real(struct json_writer *w, double v); /* shortest text that reads back the same, as Go writes it */
+void jsonw_real(struct json_writer *w,
+                double v); /* shortest text that reads back the same, as Go writes it */
 void jsonw_bool(struct json_writer *w, bool v);
 void jsonw_null(struct json_writer *w);
 void jsonw_raw(struct json_writer *w, const char *json, size_t n); /* a whole value, as it is */

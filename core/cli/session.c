@@ -248,22 +248,23 @@ static char *session_local_namespace(const struct flags *flags)
     return ns;
 }
 
-/* `remote` has its message; the rest is filled in here. */
+/* `message` has the request or the execution to watch; the rest is filled in here. */
 static int session_through(const struct flags *flags, const struct session_host *host, enum show_kind kind,
-                           struct remote_options *remote)
+                           const struct remote_options *message)
 {
     struct err err;
-    struct session s = {.loop = loop_new(), .only_watches = remote->attach != NULL};
+    struct session s = {.loop = loop_new(), .only_watches = message->attach != NULL};
+    struct remote_options remote = *message;
     log_setup(LOG_WARN, false);
     s.show = session_show(flags, s.loop, kind);
-    remote->loop = s.loop;
-    remote->server = host->url;
-    remote->token = host->token;
-    remote->event = session_remote_event;
-    remote->note = session_remote_note;
-    remote->end = session_remote_end;
-    remote->arg = &s;
-    s.remote = remote_start(remote, &err);
+    remote.loop = s.loop;
+    remote.server = host->url;
+    remote.token = host->token;
+    remote.event = session_remote_event;
+    remote.note = session_remote_note;
+    remote.end = session_remote_end;
+    remote.arg = &s;
+    s.remote = remote_start(&remote, &err);
     if (s.remote) {
         session_loop(&s);
         remote_free(&s.remote);

@@ -24,8 +24,11 @@ enum {
     CHILD_KILLED_MS = 2000, /* longer a killed group is not waited for: the kernel holds it */
 };
 
+enum { CHILD_READ_BYTES = 16 * 1024 };
+
 struct child_pipe {
-    uv_pipe_t uv;
+    uv_poll_t uv;
+    int fd;
     struct child *child;
     enum child_stream stream;
     bool open;
@@ -127,6 +130,8 @@ static void child_pipe_close(struct child_pipe *pipe)
     if (!pipe->open)
         return;
     pipe->open = false;
+    uv_poll_stop(&pipe->uv);
+    close(pipe->fd);
     uv_close((uv_handle_t *)&pipe->uv, child_handle_closed);
 }
 
@@ -154,37 +159,37 @@ static void child_exited(uv_poll_t *poll, int status, int events)
     child_maybe_end(child);
 }
 
-static void child_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+static void child_readable(uv_poll_t *poll, int status, int events)
 {
-    /* Reads are handed on inside the read callback, so one buffer serves everybody. */
-    static char shared[64 * 1024];
-    (void)handle;
-    (void)suggested;
-    *buf = uv_buf_init(shared, sizeof(shared));
-}
-
-static void child_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
-{
-    struct child_pipe *pipe = (struct child_pipe *)stream;
+    struct child_pipe *pipe = (struct child_pipe *)poll;
     struct child *child = pipe->child;
-    if (n > 0 && !child->abandoned && child->options.on_output)
-        child->options.on_output(child->options.arg, pipe->stream, buf->base, (size_t)n);
-    if (n < 0) {
-        child_pipe_close(pipe);
-        child_maybe_end(child);
+    /* One piece a turn of the loop: who talks fast must not keep the others, nor its own viewers,
+     * waiting. What is read is handed on at once, so one buffer serves everybody. */
+    static char shared[CHILD_READ_BYTES];
+    (void)events;
+    ssize_t n = status < 0 ? 0 : read(pipe->fd, shared, sizeof(shared));
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n > 0) {
+        if (!child->abandoned && child->options.on_output)
+            child->options.on_output(child->options.arg, pipe->stream, shared, (size_t)n);
+        return;
     }
+    child_pipe_close(pipe);
+    child_maybe_end(child);
 }
 
 static void child_pipe_open(struct child *child, struct child_pipe *pipe, enum child_stream stream, int fd)
 {
     pipe->child = child;
     pipe->stream = stream;
+    pipe->fd = fd;
     pipe->open = true;
-    uv_pipe_init(loop_uv(child->loop), &pipe->uv, 0);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    uv_poll_init(loop_uv(child->loop), &pipe->uv, fd);
     pipe->uv.data = child;
     child->handles++;
-    uv_pipe_open(&pipe->uv, fd);
-    uv_read_start((uv_stream_t *)&pipe->uv, child_alloc, child_read);
+    uv_poll_start(&pipe->uv, UV_READABLE | UV_DISCONNECT, child_readable);
 }
 
 static int child_spawn_error(const struct child_options *options, int code, struct err *err)

@@ -63,7 +63,9 @@ local function upgraded(managed, names)
     end
   end
   if not version then return nil end
-  ours = ours or { manager = MANAGER, operation = "Apply", apiVersion = version, fieldsType = "FieldsV1", fieldsV1 = {} }
+  ours = ours or {
+    manager = MANAGER, operation = "Apply", apiVersion = version, fieldsType = "FieldsV1", fieldsV1 = {},
+  }
   union(ours.fieldsV1, taken)
   kept[#kept + 1] = ours
   return kept

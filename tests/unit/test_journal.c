@@ -300,7 +300,7 @@ static void only_colours_are_left_of_a_lines_escapes(void **state)
         {"\033]8;;http://x\033\\link", "link"},
         {"bell\a tab\t del\x7f.", "bell tab\t del."},
         {"cut \033[3", "cut "},
-        {"\033(Bx\033", "Bx"},
+        {"\033(Bx\033", "x"},
         {"\033[?25lx", "x"},
     };
     (void)state;
