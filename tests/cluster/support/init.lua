@@ -55,11 +55,17 @@ local function kubectl_binary()
   return binary
 end
 
---- kubectl as admin: its stdout; raises when it fails. `stdin` is a text or nil.
-function cluster.kubectl(args, stdin)
-  local words = { kubectl_binary(), "--kubeconfig", cluster.kubeconfig(), stdin = stdin, limit = 60 }
+--- kubectl to its end, whatever that is: { code, stdout, stderr }. `stdin` is a text or nil; `as`: the
+-- kubeconfig to use.
+function cluster.try_kubectl(args, stdin, as)
+  local words = { kubectl_binary(), "--kubeconfig", cluster.kubeconfig(as), stdin = stdin, limit = 60 }
   table.move(args, 1, #args, #words + 1, words)
-  return must(support.run(words), "kubectl " .. table.concat(args, " "))
+  return support.run(words)
+end
+
+--- kubectl as admin: its stdout; raises when it fails.
+function cluster.kubectl(args, stdin)
+  return must(cluster.try_kubectl(args, stdin), "kubectl " .. table.concat(args, " "))
 end
 
 --- An object as the API server has it, or nil.
