@@ -221,6 +221,15 @@ static bool is_object(const struct redact_place *p, size_t at)
     return slash || is_one_of(p, at, "", states);
 }
 
+/* "/v1, Kind=Secret: error decoding": how the API server says of which kind an object is. */
+static bool names_kind(const struct redact_place *p, size_t key)
+{
+    static const char said[] = " Kind=";
+    size_t n = sizeof(said) - 1;
+
+    return key >= n && memcmp(p->line + key - n, said, n) == 0;
+}
+
 static int base64_digit(char c)
 {
     if (c >= 'A' && c <= 'Z')
@@ -354,7 +363,8 @@ static struct redact_span after_key(const struct redact_place *p, enum redact_ki
     /* What finds nothing to mask looks at little: another key may follow, and one more. */
     if (is_no_value(p, in_quotes ? mark + 1 : at, loose || in_quotes) ||
         (kind == REDACT_DOCKER_AUTH && !is_docker_auth(p, in_quotes ? mark + 1 : at)) ||
-        (kind == REDACT_SECRET && colon && key == from && is_object(p, in_quotes ? mark + 1 : at)))
+        (kind == REDACT_SECRET && colon && key == from &&
+         (names_kind(p, key) || is_object(p, in_quotes ? mark + 1 : at))))
         return nothing;
     if (in_quotes)
         return quoted(p->line, p->len, mark);
