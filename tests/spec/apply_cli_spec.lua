@@ -123,7 +123,7 @@ describe("apply through a host", function()
     local said = apply("-f", folder() .. "/a.yaml", "--server", host.base, "-n", "default")
     assert.equal("through " .. host.base, said.stderr:match("^through http://[%d.:]+"))
     assert.equal(4, said.code, said.stderr) -- the host has no cluster
-    assert.matches("KUBECONFIG", said.stderr)
+    assert.matches("names no context", said.stderr)
     assert.equal("Apply a.yaml", host:get("/api/executions?limit=1"):json()[1].label)
   end)
 

@@ -281,7 +281,7 @@ describe("a host without any cluster", function()
     assert.is_false(status.connected)
     assert.equal("", status.version)
     assert.same({}, status.contexts)
-    assert.matches("KUBECONFIG", status.error)
+    assert.matches("%.kube/config names no context", status.error)
   end)
 
   it("fails an apply, and says that there is no cluster", function()

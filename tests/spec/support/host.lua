@@ -23,14 +23,22 @@ local function launch(self)
   return self
 end
 
+local no_context = [[
+apiVersion: v1
+kind: Config
+clusters: [{name: unused, cluster: {server: "https://127.0.0.1:1"}}]
+]]
+
 --- Starts `moonsail serve` on a free port, in a home of its own, and waits until it accepts
 -- connections. `args`: more flags; `env`: name → text; `home`: a folder that is there;
--- `listen`: HOST:PORT.
+-- `listen`: HOST:PORT; `demo`: the account has no kubeconfig, so there will be a demo cluster.
+-- Without it the account has one in which no context is named: no cluster at all.
 function host.serve(options)
   options = options or {}
+  local home = options.home or process.tree()
+  if not options.demo then process.write(home, { [".kube/config"] = no_context }) end
   return launch(setmetatable({
-    args = options.args or {}, env = options.env, home = options.home or process.tree(),
-    listen = options.listen or "127.0.0.1:0",
+    args = options.args or {}, env = options.env, home = home, listen = options.listen or "127.0.0.1:0",
   }, meta))
 end
 

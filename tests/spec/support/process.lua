@@ -37,18 +37,23 @@ end
 local root = output_of("mktemp -d \"${TMPDIR:-/tmp}/moonsail-spec.XXXXXX\"")
 local made, running = 0, {}
 
---- A new folder, with files where there are some: path → text.
-function process.tree(files)
-  made = made + 1
-  local dir = ("%s/%d"):format(root, made)
-  assert(os.execute("mkdir -m 700 " .. quote(dir)))
-  for path, text in pairs(files or {}) do
+--- Writes files below a folder: path → text.
+function process.write(dir, files)
+  for path, text in pairs(files) do
     local full = dir .. "/" .. path
     assert(os.execute("mkdir -p " .. quote(full:match("^(.*)/"))))
     local file = assert(io.open(full, "w"))
     file:write(text)
     file:close()
   end
+end
+
+--- A new folder, with files where there are some: path → text.
+function process.tree(files)
+  made = made + 1
+  local dir = ("%s/%d"):format(root, made)
+  assert(os.execute("mkdir -m 700 " .. quote(dir)))
+  process.write(dir, files or {})
   return dir
 end
 

@@ -9,6 +9,18 @@ local stream = {}
 local methods = {}
 local meta = { __index = methods }
 
+-- lua-http waits for a frame's first bytes and then wants the others to be there at once; TCP does
+-- not promise that. This one waits for them as well.
+local function patient(socket)
+  return setmetatable({}, { __index = function(_, name)
+    return function(_, ...)
+      if name ~= "xread" then return socket[name](socket, ...) end
+      local what, mode, timeout = ...
+      return socket:xread(what, mode, timeout == 0 and wait.seconds(10) or timeout)
+    end
+  end })
+end
+
 function stream.open(host, path, options)
   options = options or {}
   local ws = websocket.new_from_uri(host:url(path):gsub("^http", "ws"), options.protocols)
@@ -27,7 +39,10 @@ function stream.open(host, path, options)
     return headers, answer, errno
   end
   local ok, why = ws:connect(limit)
-  if ok then return setmetatable({ host = host, ws = ws, events = {}, pending = {} }, meta) end
+  if ok then
+    ws.socket = patient(ws.socket)
+    return setmetatable({ host = host, ws = ws, events = {}, pending = {} }, meta)
+  end
   if status then return nil, status end
   host:fail(("no WebSocket at %s: %s"):format(path, why), 3)
 end
