@@ -37,7 +37,8 @@ struct journal {
     struct loop *loop;
     struct event_door door;
     char *id;
-    /* The tail: a ring of `room` entries, `count` of them used, the first one with seq `first`. */
+    /* The tail: a ring of `room` entries (a power of two), `count` of them used, the first one with seq
+     * `first`. */
     struct entry *ring;
     size_t room, head, count, bytes;
     uint64_t first;
@@ -64,7 +65,7 @@ struct journal *journal_new(struct loop *loop, struct redactor *redactor, const 
 void journal_free(struct journal *j)
 {
     for (size_t i = 0; i < j->count; i++)
-        free(j->ring[(j->head + i) % j->room].json);
+        free(j->ring[(j->head + i) & (j->room - 1)].json);
     free(j->ring);
     free(j->id);
     buf_free(&j->scratch);
@@ -73,7 +74,7 @@ void journal_free(struct journal *j)
 
 static struct entry *journal_entry(const struct journal *j, uint64_t seq)
 {
-    return &j->ring[(j->head + (size_t)(seq - j->first)) % j->room];
+    return &j->ring[(j->head + (size_t)(seq - j->first)) & (j->room - 1)];
 }
 
 static void journal_forget_oldest(struct journal *j)
@@ -81,7 +82,7 @@ static void journal_forget_oldest(struct journal *j)
     struct entry *e = &j->ring[j->head];
     j->bytes -= e->len;
     free(e->json);
-    j->head = (j->head + 1) % j->room;
+    j->head = (j->head + 1) & (j->room - 1);
     j->count--;
     j->first++;
 }
@@ -93,7 +94,7 @@ static void journal_make_room(struct journal *j)
     size_t room = j->room * 2;
     struct entry *ring = mem_new(room * sizeof(*ring));
     for (size_t i = 0; i < j->count; i++)
-        ring[i] = j->ring[(j->head + i) % j->room];
+        ring[i] = j->ring[(j->head + i) & (j->room - 1)];
     free(j->ring);
     j->ring = ring;
     j->room = room;
@@ -123,7 +124,7 @@ uint64_t journal_append(struct journal *j, const struct event *event)
     uint64_t seq = journal_last(j) + 1;
     event_write(&j->door, j->id, seq, event, &j->scratch);
     journal_make_room(j);
-    j->ring[(j->head + j->count) % j->room] = (struct entry){
+    j->ring[(j->head + j->count) & (j->room - 1)] = (struct entry){
         .json = mem_strn(buf_str(&j->scratch), j->scratch.len),
         .len = (uint32_t)j->scratch.len,
         .type = event->type,
