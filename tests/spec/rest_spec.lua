@@ -289,7 +289,7 @@ describe("a host without any cluster", function()
       yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n" }
     local complete = events.complete(all)
     assert.equal("failed", complete.status)
-    assert.matches("cluster", complete.error)
+    assert.matches("names no context", complete.error)
     assert.equal("kubectl-equivalent", complete.sourceLabel)
     assert.equal(1, complete.summary.exitCode)
   end)

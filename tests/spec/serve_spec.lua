@@ -17,6 +17,8 @@ end
 -- What serve says when it does not start: exit 2, nothing on stdout, the reason in one last line.
 local function refused(args, options)
   table.insert(args, 1, "serve")
+  options = options or {}
+  options.home = support.home()
   local said = support.cli(args, options)
   assert.equal(2, said.code, said.stderr)
   assert.equal("", said.stdout)

@@ -29,6 +29,13 @@ kind: Config
 clusters: [{name: unused, cluster: {server: "https://127.0.0.1:1"}}]
 ]]
 
+--- A home folder of an account without a cluster, and without the demo cluster.
+function host.home(dir)
+  dir = dir or process.tree()
+  process.write(dir, { [".kube/config"] = no_context })
+  return dir
+end
+
 --- Starts `moonsail serve` on a free port, in a home of its own, and waits until it accepts
 -- connections. `args`: more flags; `env`: name → text; `home`: a folder that is there;
 -- `listen`: HOST:PORT; `demo`: the account has no kubeconfig, so there will be a demo cluster.
@@ -36,7 +43,7 @@ clusters: [{name: unused, cluster: {server: "https://127.0.0.1:1"}}]
 function host.serve(options)
   options = options or {}
   local home = options.home or process.tree()
-  if not options.demo then process.write(home, { [".kube/config"] = no_context }) end
+  if not options.demo then host.home(home) end
   return launch(setmetatable({
     args = options.args or {}, env = options.env, home = home, listen = options.listen or "127.0.0.1:0",
   }, meta))

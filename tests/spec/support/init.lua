@@ -9,6 +9,7 @@ local wait = require "tests.spec.support.wait"
 
 return {
   serve = host.serve,             -- starts a host: serve { args = { "--shell", "off" } }
+  home = host.home,               -- a home folder of an account without any cluster
   at = host.at,                   -- a host that somebody else started, by its URL
   cli = process.cli,              -- runs the binary to its end: cli({ "version" }).stdout
   start_cli = process.start_cli,  -- the same, running: :line(), :signal("INT"), :finish()
