@@ -36,6 +36,7 @@ enum {
 
 struct kube_call;
 struct listeners;
+struct panel;
 struct stream;
 
 struct connection {
@@ -54,6 +55,7 @@ TAILQ_HEAD(connection_list, connection);
 struct server {
     struct server_options options;
     char **allow_hosts, **allow_origins;
+    struct panel *panel; /* NULL where there is none */
     char *url;
     unsigned port;
     struct lws_context *context;
@@ -86,6 +88,7 @@ struct exchange {
     bool close;        /* the connection ends with the answer … */
     bool body_pending; /* … once what still comes was read: unread, it would reset the answer away */
     bool done;
+    char *path;
     struct buf query; /* "name=value" texts, each NUL-terminated, decoded */
     struct buf body;
     size_t body_expected;
@@ -123,9 +126,13 @@ void exchange_refuse(struct exchange *x, int status, const char *code, const cha
 void edge_write_error(struct buf *out, const char *code, const char *message);
 int edge_status(enum err_code code);
 
+/* A file that caches may keep: `forever`, or after asking each time. Copies the bytes. */
+void exchange_send_file(struct exchange *x, const char *type, bool forever, const char *data, size_t len);
+
 /* ---- rest.c ---- */
 
 const struct http_route *rest_routes(void);
+const struct http_route *rest_pages(void); /* for every other address, where there is a panel */
 
 /* ---- stream.c ---- */
 

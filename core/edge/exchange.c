@@ -10,10 +10,8 @@
 
 enum { EXCHANGE_HEADER = 1024, EXCHANGE_PIECE = 64 * 1024 };
 
-/* Every answer has them. Scripts only from files of our own, nobody frames us, and nothing
- * that is said here is kept by a cache. */
+/* Every answer has them. Scripts and styles only from files of our own, and nobody frames us. */
 static const char exchange_always[] =
-    "Cache-Control: no-store\r\n"
     "X-Content-Type-Options: nosniff\r\n"
     "Content-Security-Policy: default-src 'self'; script-src 'self'; object-src 'none'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'\r\n"
@@ -157,6 +155,7 @@ struct exchange *exchange_new(struct connection *connection)
     struct http_facts facts = {0};
     struct http_rules rules = {
         .routes = rest_routes(),
+        .pages = server->panel ? rest_pages() : NULL,
         .scheme = "http",
         .port = server->port,
         .allow_hosts = (const char *const *)server->allow_hosts,
@@ -174,6 +173,7 @@ struct exchange *exchange_new(struct connection *connection)
 
     struct exchange *x = mem_new(sizeof(*x));
     x->connection = connection;
+    x->path = mem_str(facts.path);
     x->route = verdict.route;
     x->head = verdict.head;
     x->body_expected = verdict.body;
@@ -200,6 +200,7 @@ void exchange_free(struct exchange **exchange)
     timer_stop(&x->timer);
     if (x->job)
         job_forget(&x->job, x->job_dispose);
+    free(x->path);
     buf_free(&x->query);
     buf_free(&x->body);
     buf_free(&x->out);
@@ -241,15 +242,18 @@ int exchange_number(struct exchange *x, const char *name, uint64_t least, uint64
 
 /* ---- what is answered ---- */
 
-static void exchange_answer(struct exchange *x, int status, const char *type, const char *extra,
-                            struct buf *body)
+/* Nothing that is said here is kept by a cache, unless somebody says so. */
+static const char exchange_no_store[] = "Cache-Control: no-store\r\n";
+
+static void exchange_answer(struct exchange *x, int status, const char *type, const char *cache,
+                            const char *extra, struct buf *body)
 {
     struct lws *wsi = x->connection->wsi;
     if (!x->ready && wsi) {
         if (buf_reserve(&x->out, LWS_PRE + EXCHANGE_HEADER))
             x->out.len = LWS_PRE;
-        buf_printf(&x->out, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s%s%s\r\n", status,
-                   exchange_status_text(status), type, body->len, exchange_always, extra,
+        buf_printf(&x->out, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s%s%s%s\r\n",
+                   status, exchange_status_text(status), type, body->len, exchange_always, cache, extra,
                    x->close ? "Connection: close\r\n" : "");
         if (!x->head)
             buf_append(&x->out, body->data, body->len);
@@ -264,19 +268,29 @@ static void exchange_answer(struct exchange *x, int status, const char *type, co
 
 void exchange_send(struct exchange *x, int status, const char *type, struct buf *body)
 {
-    exchange_answer(x, status, type, "", body);
+    exchange_answer(x, status, type, exchange_no_store, "", body);
+}
+
+void exchange_send_file(struct exchange *x, const char *type, bool forever, const char *data, size_t len)
+{
+    struct buf body = {0};
+    buf_append(&body, data, len);
+    exchange_answer(x, 200, type,
+                    forever ? "Cache-Control: public, max-age=31536000, immutable\r\n"
+                            : "Cache-Control: no-cache\r\n",
+                    "", &body);
 }
 
 void exchange_send_json(struct exchange *x, int status, struct buf *body)
 {
-    exchange_answer(x, status, "application/json", "", body);
+    exchange_answer(x, status, "application/json", exchange_no_store, "", body);
 }
 
 void exchange_refuse(struct exchange *x, int status, const char *code, const char *extra, const char *message)
 {
     struct buf body = {0};
     edge_write_error(&body, code, message);
-    exchange_answer(x, status, "application/json", extra, &body);
+    exchange_answer(x, status, "application/json", exchange_no_store, extra, &body);
 }
 
 void exchange_fail(struct exchange *x, const struct err *err)

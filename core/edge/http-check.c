@@ -21,6 +21,12 @@ __attribute__((format(printf, 4, 5))) static bool http_refuse(struct http_verdic
     return false;
 }
 
+/* Addresses of the panel are its own affair; those of the API never are. */
+static bool http_is_page(const char *path)
+{
+    return strcmp(path, "/api") != 0 && strncmp(path, "/api/", 5) != 0;
+}
+
 static bool http_check_route(const struct http_rules *rules, const struct http_facts *f,
                              struct http_verdict *v)
 {
@@ -40,6 +46,13 @@ static bool http_check_route(const struct http_rules *rules, const struct http_f
                          get ? ", HEAD" : "");
         if (n > 0 && used + (size_t)n < sizeof(allow))
             used += (size_t)n;
+    }
+    if (!used && rules->pages && http_is_page(f->path)) {
+        if (strcmp(method, rules->pages->method) == 0) {
+            v->route = rules->pages;
+            return true;
+        }
+        used = (size_t)snprintf(allow, sizeof(allow), "GET, HEAD");
     }
     if (!used)
         return http_refuse(v, 404, "not_found", "there is nothing at this path");

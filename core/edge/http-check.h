@@ -37,6 +37,7 @@ struct http_facts {
 
 struct http_rules {
     const struct http_route *routes; /* ends with a NULL path */
+    const struct http_route *pages;  /* takes what no route names, but for /api; may be NULL */
     const char *scheme;              /* "http" */
     unsigned port;
     const char *const *allow_hosts, *const *allow_origins; /* end with NULL; may be NULL */

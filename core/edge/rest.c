@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "edge/edge-internal.h"
+#include "edge/panel.h"
 #include "exec/execution.h"
 #include "exec/journal.h"
 #include "exec/request.h"
@@ -268,8 +269,23 @@ static void rest_readyz(struct exchange *x)
     rest_text(x, draining ? 503 : 200, "text/plain; charset=utf-8", draining ? "draining\n" : "ok\n");
 }
 
+static void rest_panel(struct exchange *x)
+{
+    const struct panel_file *file = panel_find(rest_server(x)->panel, x->path);
+    if (file) {
+        exchange_send_file(x, file->type, file->immutable, file->data, file->len);
+        return;
+    }
+    exchange_refuse(x, 404, "not_found", "", "the panel has no such file; reload the page");
+}
+
+/* Where no panel was built. */
 static void rest_page(struct exchange *x)
 {
+    if (rest_server(x)->panel) {
+        rest_panel(x);
+        return;
+    }
     rest_text(
         x, 200, "text/html; charset=utf-8",
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Moonsail</title>\n"
@@ -285,6 +301,12 @@ static void rest_page(struct exchange *x)
         "<li><a href=\"/api/resources\"><code>GET /api/resources</code></a>: kinds with a script</li>\n"
         "<li><a href=\"/api/me\"><code>GET /api/me</code></a>: who you are here</li>\n"
         "</ul>\n</html>\n");
+}
+
+const struct http_route *rest_pages(void)
+{
+    static const struct http_route pages = {"GET", "", 0, rest_panel};
+    return &pages;
 }
 
 const struct http_route *rest_routes(void)

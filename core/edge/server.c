@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "edge/edge-internal.h"
+#include "edge/panel.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -279,6 +280,8 @@ struct server *server_new(const struct server_options *options, struct err *err)
     server->allow_hosts = server_copy_list(options->allow_hosts);
     server->allow_origins = server_copy_list(options->allow_origins);
     server->frame = mem_new(LWS_PRE + EDGE_FRAME_BYTES + EDGE_FRAME_BYTES);
+    if (options->panel && !(server->panel = panel_new(options->panel, err)))
+        goto fail;
     if (server_start_lws(server, err))
         goto fail;
     server->listeners = listeners_open(server, options->listen, err);
@@ -356,6 +359,7 @@ void server_free(struct server *server)
     }
     server_free_list(server->allow_hosts);
     server_free_list(server->allow_origins);
+    panel_free(server->panel);
     free(server->frame);
     free(server->url);
     free(server);

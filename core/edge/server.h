@@ -21,6 +21,7 @@ struct server_options {
     struct executions *executions;
     struct clusters *clusters;
     struct packs *packs;
+    const char *panel; /* the panel's folder; NULL: a page in its place that says what there is */
     const char *const *allow_hosts, *const *allow_origins; /* each ends with NULL; may be NULL */
 };
 
