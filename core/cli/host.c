@@ -42,6 +42,25 @@ char *host_shipped(struct err *err)
     return NULL;
 }
 
+char *host_panel(void)
+{
+    static const char *const places[] = {"../share/moonsail/ui", "../ui"};
+    char binary[PATH_MAX];
+    char *found = NULL;
+    ssize_t n = readlink("/proc/self/exe", binary, sizeof(binary) - 1);
+    if (n < 0)
+        return NULL;
+    binary[n] = '\0';
+    const char *folder = dirname(binary);
+    for (size_t i = 0; !found && i < sizeof(places) / sizeof(places[0]); i++) {
+        char *page = mem_printf("%s/%s/index.html", folder, places[i]);
+        if (access(page, R_OK) == 0)
+            found = mem_printf("%s/%s", folder, places[i]);
+        free(page);
+    }
+    return found;
+}
+
 static void host_log_filter(void *arg, const char *text, size_t len, struct buf *out)
 {
     redact_line(arg, NULL, text, len, out);

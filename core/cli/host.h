@@ -34,3 +34,6 @@ int host_close(struct host *host);
 /* The folder with the shipped resources/ and scripts/: beside the installed binary or in its build
  * tree. The caller frees; NULL with err. */
 char *host_shipped(struct err *err);
+
+/* The folder of the panel that was built; the caller frees; NULL where none was. */
+char *host_panel(void);

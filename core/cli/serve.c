@@ -126,6 +126,7 @@ static void serve_announce(struct serve *s)
 
 static int serve_listen(struct serve *s, const struct flags *flags, struct err *err)
 {
+    char *panel = host_panel();
     s->server = server_new(
         &(struct server_options){
             .loop = s->host.loop,
@@ -133,10 +134,12 @@ static int serve_listen(struct serve *s, const struct flags *flags, struct err *
             .executions = s->host.executions,
             .clusters = s->host.clusters,
             .packs = s->host.packs,
+            .panel = panel,
             .allow_hosts = flag_list(flags, "allow-host"),
             .allow_origins = flag_list(flags, "allow-origin"),
         },
         err);
+    free(panel);
     if (!s->server)
         return -1;
     s->term = signal_watch_start(s->host.loop, SIGTERM, serve_stop, s);
