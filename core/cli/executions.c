@@ -5,13 +5,16 @@
 #include "cli/call.h"
 #include "cli/command.h"
 #include "cli/session.h"
+#include "cli/text.h"
 
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
-enum { LOGS_PAGE = 10000 };
+enum { LOGS_PAGE = 10000, LIST_LABEL_COLUMN = 44 };
 
 static const char *field(json_t *object, const char *key)
 {
@@ -38,7 +41,7 @@ static const char *age_of(const char *started, char text[32])
 
 static void list_print(json_t *list)
 {
-    size_t i;
+    size_t i, width = text_width(STDOUT_FILENO);
     json_t *record;
     char age[32];
     if (json_array_size(list) == 0) {
@@ -48,10 +51,14 @@ static void list_print(json_t *list)
     printf("%-24s %-10s %6s  %s\n", "EXECUTION", "STATUS", "AGE", "LABEL");
     json_array_foreach(list, i, record)
     {
-        const char *outcome = field(record, "outcome");
-        printf("%-24s %-10s %6s  %s%s%s\n", field(record, "executionId"),
-               str_or(outcome, field(record, "status")), age_of(field(record, "startedAt"), age),
-               field(record, "label"), *field(record, "error") ? ": " : "", field(record, "error"));
+        char *what = mem_printf("%s%s%s", field(record, "label"), *field(record, "error") ? ": " : "",
+                                field(record, "error"));
+        /* On a terminal a row is one line; a pipe gets it whole. */
+        size_t fits = width > LIST_LABEL_COLUMN ? text_fits(what, width - LIST_LABEL_COLUMN) : strlen(what);
+        printf("%-24s %-10s %6s  %.*s\n", field(record, "executionId"),
+               str_or(field(record, "outcome"), field(record, "status")),
+               age_of(field(record, "startedAt"), age), (int)fits, what);
+        free(what);
     }
 }
 

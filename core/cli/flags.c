@@ -1,8 +1,10 @@
 #include "cli/flags.h"
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "cli/text.h"
 #include "io/config.h"
 
 #include <ctype.h>
@@ -310,17 +312,21 @@ void flags_print(const struct flag *table)
         return;
     puts("\nFlags:");
     for (; table->name; table++) {
-        char *left = mem_printf("%c%c%s --%s%s%s", table->letter ? '-' : ' ',
-                                table->letter ? table->letter : ' ', table->letter ? "," : " ", table->name,
-                                table->value ? " " : "", table->value ? table->value : "");
+        struct buf help = {0};
         char *env = flag_environment(table);
-        printf("  %-28s %s", left, table->help);
+        if (table->letter)
+            printf("  -%c, --%s", table->letter, table->name);
+        else
+            printf("  --%s", table->name);
+        printf("%s%s\n      ", table->value ? " " : "", table->value ? table->value : "");
+        buf_puts(&help, table->help);
         if (table->otherwise)
-            printf(" (default %s)", table->otherwise);
+            buf_printf(&help, " (default %s)", table->otherwise);
         if (flag_is_list(table))
-            printf(" (repeats)");
-        printf(" [%s]\n", env);
+            buf_puts(&help, " (repeats)");
+        buf_printf(&help, " [%s]", env);
+        text_wrap(stdout, buf_str(&help), 6, 6);
+        buf_free(&help);
         free(env);
-        free(left);
     }
 }

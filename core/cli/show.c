@@ -5,13 +5,13 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/command.h"
+#include "cli/text.h"
 #include "loop/loop.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define SGR_RED    "\033[31m"
@@ -48,15 +48,11 @@ static void show_clear(struct show *s)
 static void show_draw(struct show *s)
 {
     static const char *const frames[] = {"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"};
-    struct winsize size;
     if (!s->status_line || !s->phase)
         return;
-    size_t width = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
     double seconds = (double)(clock_mono_ms() - s->began) / 1000;
     char *text = mem_printf("%s %.1f s  %s", frames[s->frame], seconds, s->phase);
-    /* Bytes, not columns: a line of narrow characters is cut a little early, never too late. */
-    if (strlen(text) > width)
-        text[str_utf8_cut(text, width)] = '\0';
+    text[text_fits(text, text_width(STDERR_FILENO))] = '\0';
     fprintf(stderr, CLEAR_LINE "%s", text);
     fflush(stderr);
     free(text);
