@@ -295,6 +295,21 @@ describe("a host without any cluster", function()
   end)
 end)
 
+describe("a dry-run", function()
+  it("is one in either spelling, and each of its events says so", function()
+    local host = support.serve()
+    for _, more in ipairs { { mode = "dry-run" }, { dryRun = true }, { mode = "apply", dryRun = true } } do
+      more.intent, more.namespace = "apply-yaml", "default"
+      more.yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
+      local all = host:events_of(more)
+      for _, event in ipairs(all) do assert.equal("dry-run", event.mode) end
+      events.complete(all)
+    end
+    assert.equal(3, #host:get("/api/executions?mode=dry-run"):json())
+    host:stop()
+  end)
+end)
+
 describe("a host whose cluster is away", function()
   it("says that it is not connected, to which, and why", function()
     local file = support.tree { config = [[
@@ -372,6 +387,12 @@ describe("the door of the host", function()
       assert.is_truthy(socket)
       socket:close()
     end
+  end)
+
+  it("is open to a link on another site, which leads to its front page and no further", function()
+    local headers = { ["Sec-Fetch-Site"] = "cross-site", ["Sec-Fetch-Mode"] = "navigate" }
+    assert.equal(200, host:get("/", headers).status)
+    assert.equal(403, host:get("/api/executions", headers).status)
   end)
 
   it("answers to probes, whatever they call it", function()

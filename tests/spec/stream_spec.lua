@@ -76,6 +76,32 @@ describe("an execution's stream", function()
     assert.are_not.equal(one.executionId, two.executionId)
   end)
 
+  it("is started by a request whose unknown fields are ignored", function()
+    local all = host:events_of { command = "echo", args = { "hello" }, colour = "blue", later = { "x" } }
+    assert.same({ "hello" }, events.lines(all))
+  end)
+
+  it("has no event and no batch of more than 256 KiB, however much a line needs as JSON", function()
+    local line = [[head -c 70000 /dev/zero | tr '\0' '\\'; echo; head -c 70000 /dev/zero | tr '\0' '"'; echo]]
+    local script = ("for i in 1 2 3 4 5 6 7 8; do %s; done"):format(line)
+    for _, protocols in ipairs { {}, { "moonsail.batch.v1" } } do
+      local run = host:start({ command = "sh", args = { "-c", script } }, { protocols = protocols[1] and protocols })
+      local all = {}
+      for text in function() return run:text(support.seconds(20)) end do
+        assert.is_true(#text <= 256 * 1024)
+        local message = json.decode(text)
+        table.move(message[1] and message or { message }, 1, message[1] and #message or 1, #all + 1, all)
+      end
+      events.gapless(all)
+      events.complete(all)
+      assert.equal(16, #events.lines(all))
+      for i, text in ipairs(events.lines(all)) do
+        assert.equal((i % 2 == 1 and "\\" or '"'):rep(100), text:sub(1, 100))
+        assert.matches("more bytes of this line are not kept%]$", text)
+      end
+    end
+  end)
+
   it("comes in batches of the same events for who offers moonsail.batch.v1", function()
     local request = { command = "sh", args = { "-c", "seq 1 20000" } }
     local run = host:start(request, { protocols = { "moonsail.batch.v1" } })
@@ -297,15 +323,6 @@ describe("what a client may not say", function()
     assert.equal("nobody", event.executionId)
   end)
 
-  it("is too large: a message beyond 8 MiB", function()
-    local run = host:socket("/api/execution/stream")
-    -- Refused before its end; that the rest can no longer be sent is as good as sent.
-    run.ws:send(json.encode(start { command = "true", label = ("x"):rep(9 * 1024 * 1024) }), "text", support.seconds(10))
-    local all = run:to_end()
-    assert.equal("too_large", all[1].code)
-    assert.matches("8 MiB", all[1].error)
-  end)
-
   it("is forbidden: an apply that names no namespace and does not ask for the whole cluster", function()
     local event = refused(start { intent = "apply-yaml", yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n" })
     assert.equal("forbidden", event.code)
@@ -427,7 +444,8 @@ describe("the host's WebSocket", function()
   -- A client's frame; the mask is zeros, which is one as well as another.
   local function frame(first_byte, text)
     local n = #text
-    local length = n < 126 and string.pack("B", 128 + n) or string.pack(">BI2", 128 + 126, n)
+    local length = n < 126 and string.pack("B", 128 + n) or n < 65536 and string.pack(">BI2", 128 + 126, n)
+      or string.pack(">BI8", 128 + 127, n)
     return string.char(first_byte) .. length .. "\0\0\0\0" .. text
   end
 
@@ -477,6 +495,28 @@ describe("the host's WebSocket", function()
     assert.equal("planned", json.decode((read_frame(peer))).status)
     peer:close()
     events.complete(host:attach("bytes"):to_end())
+  end)
+
+  it("takes messages of 8 MiB and none that is larger, in one frame or in many", function()
+    local limit = 8 * 1024 * 1024
+    local head, tail = '{"type":"start","command":"true","label":"', '"}'
+    local whole = head .. ("x"):rep(limit - #head - #tail) .. tail
+    local part = ("x"):rep(1024 * 1024)
+    for _, case in ipairs {
+      { frame(0x81, whole), "bad_request", "label" },
+      { frame(0x81, whole .. " "), "too_large", "8 MiB" },
+      { frame(0x01, part) .. frame(0x00, part):rep(8), "too_large", "8 MiB" },
+    } do
+      local peer = opened()
+      peer:settimeout(support.seconds(10))
+      -- A refusal comes before the message's end; what is then not taken any more is as good as sent.
+      local said
+      support.together(function() peer:write(case[1]) peer:flush() end, function() said = read_frame(peer) end)
+      local event = json.decode(said)
+      assert.equal(case[2], event.code)
+      assert.matches(case[3], event.error)
+      peer:close()
+    end
   end)
 
   it("takes the first message with the handshake", function()
