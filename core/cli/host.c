@@ -3,9 +3,11 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "cli/demo-child.h"
 #include "exec/execution.h"
 #include "io/redact.h"
 #include "kube/cluster.h"
+#include "kube/kubeconfig.h"
 #include "loop/loop.h"
 #include "script/pack.h"
 
@@ -66,6 +68,20 @@ static void host_log_filter(void *arg, const char *text, size_t len, struct buf 
     redact_line(arg, NULL, text, len, out);
 }
 
+/* Never in the place of a cluster that somebody has named, be it dead. */
+static bool host_wants_demo(const struct host_options *options)
+{
+    struct err why = {0};
+    if (!options->demo_data)
+        return false;
+    if (options->demo_always)
+        return true;
+    struct kubeconfig *config = kubeconfig_load(options->kubeconfig, &why);
+    bool found = config != NULL;
+    kubeconfig_free(config);
+    return !found && why.code == ERR_NOT_FOUND;
+}
+
 int host_open(struct host *host, const struct host_options *options, struct err *err)
 {
     *host = (struct host){0};
@@ -80,12 +96,20 @@ int host_open(struct host *host, const struct host_options *options, struct err 
         return -1;
     host->packs = packs_new(host->loop, shipped, options->scripts);
     free(shipped);
-    host->clusters = clusters_new(host->loop,
-                                  &(struct clusters_options){
-                                      .kubeconfig = options->kubeconfig,
-                                      .context = options->context,
-                                  },
-                                  err);
+    if (host_wants_demo(options)) {
+        host->demo = demo_child_start(host->loop, options->demo_data, err);
+        if (!host->demo)
+            return -1;
+        log_info("the cluster is the demo cluster that ships with the host: nothing in it is real");
+    }
+    host->clusters =
+        clusters_new(host->loop,
+                     &(struct clusters_options){
+                         .kubeconfig = host->demo ? demo_child_kubeconfig(host->demo) : options->kubeconfig,
+                         .context = options->context,
+                         .demo = host->demo != NULL,
+                     },
+                     err);
     if (!host->clusters)
         return -1;
     host->executions = executions_new(&(struct executions_options){
@@ -107,6 +131,7 @@ int host_close(struct host *host)
         clusters_free(host->clusters);
     if (host->packs)
         packs_free(host->packs);
+    demo_child_stop(host->demo);
     int open = loop_close(host->loop);
     log_set_filter(NULL, NULL);
     redactor_free(host->redactor);

@@ -5,6 +5,7 @@
 
 struct clusters;
 struct err;
+struct demo_child;
 struct executions;
 struct loop;
 struct packs;
@@ -15,6 +16,10 @@ struct host_options {
     const char *const *scripts; /* folders of the operator, ends with NULL */
     bool shell;
     unsigned max_running;
+    /* Where the demo cluster keeps its objects, if this host may start one; NULL: it may not. It does
+     * where no cluster is named or found, or, with demo_always, in any case. */
+    const char *demo_data;
+    bool demo_always;
 };
 
 /* main's one struct. */
@@ -24,6 +29,7 @@ struct host {
     struct clusters *clusters;
     struct packs *packs;
     struct executions *executions;
+    struct demo_child *demo; /* where this host has started one */
 };
 
 /* 0, or -1 with err; host_close() in both cases. */

@@ -12,7 +12,7 @@
 static const struct command *const commands[] = {
     &command_serve,      &command_apply,  &command_run,   &command_list,   &command_logs,
     &command_attach,     &command_cancel, &command_check, &command_doctor, &command_version,
-    &command_completion, &command_man,    NULL,
+    &command_completion, &command_man,    &command_demo,  NULL,
 };
 
 const struct command *const *command_all(void)

@@ -23,6 +23,7 @@ enum { SERVE_DRAIN_MS = 30000 };
 struct serve {
     struct data_lock *lock;
     char *own_scripts; /* the configuration folder's, where --scripts is not said */
+    char *demo_data;   /* the demo cluster's folder, in the data folder */
     struct host host;
     struct server *server;
     struct signal_watch *term, *interrupt, *hangup;
@@ -105,6 +106,8 @@ static int serve_lock(struct serve *s, const struct flags *flags, struct err *er
     if (!dir)
         return err_set(err, "this account has no home folder: name a data folder with --data");
     s->lock = data_lock_take(dir, err);
+    if (s->lock)
+        s->demo_data = mem_printf("%s/demo", dir);
     free(dir);
     return s->lock ? 0 : -1;
 }
@@ -158,6 +161,8 @@ static int serve_run(const struct flags *flags)
     if (serve_settings(flags, &options, &err) || serve_lock(&s, flags, &err))
         return command_fail(EXIT_USAGE, "%s", err.text);
     serve_own_scripts(&s, &options, own_scripts);
+    options.demo_data = s.demo_data;
+    options.demo_always = flag_on(flags, "demo");
     if (host_open(&s.host, &options, &err) || serve_listen(&s, flags, &err)) {
         code = command_fail(EXIT_USAGE, "%s", err.text);
     } else {
@@ -173,6 +178,7 @@ static int serve_run(const struct flags *flags)
     host_close(&s.host);
     data_lock_release(s.lock);
     free(s.own_scripts);
+    free(s.demo_data);
     return code;
 }
 

@@ -21,6 +21,8 @@
          "kubeconfig; else $KUBECONFIG, ~/.kube/config, the in-cluster account",                             \
          NULL,                                                                                               \
          "kubeconfig"},                                                                                      \
+        {"demo", 0,     FLAG_SWITCH, NULL, "start the demo cluster, even where there is a kubeconfig",       \
+         NULL,   "demo"},                                                                                    \
         {"context", 0, FLAG_VALUE, "NAME", "context to use where a request names none", NULL, "context"},    \
         {"scripts",                                                                                          \
          0,                                                                                                  \

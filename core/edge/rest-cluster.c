@@ -30,7 +30,7 @@ static void rest_send_status(struct exchange *x, struct cluster *cluster, const 
     jsonw_member(&w, "context", cluster ? cluster_context(cluster) : "");
     jsonw_member(&w, "server", cluster ? cluster_server(cluster) : "");
     jsonw_member(&w, "version", status->version);
-    jsonw_member_bool(&w, "demo", false); /* no demo cluster is started by this host */
+    jsonw_member_bool(&w, "demo", clusters_demo(clusters));
     rest_strings(&w, "contexts", clusters_contexts(clusters));
     jsonw_member(&w, "error", status->error);
     jsonw_end_object(&w);

@@ -17,9 +17,10 @@ struct cluster;
 struct kube_call;
 
 struct clusters_options {
-    const char *kubeconfig; /* --kubeconfig or NULL */
-    const char *context;    /* --context or NULL: the kubeconfig's current one */
+    const char *kubeconfig;         /* --kubeconfig or NULL */
+    const char *context;            /* --context or NULL: the kubeconfig's current one */
     unsigned connect_ms, answer_ms; /* 0: 5,000 and 30,000 */
+    bool demo; /* the demo cluster that ships with the host; a mark for people, nothing else */
 };
 
 /* Reads the kubeconfig. Nothing found at all is no error: the clusters are then none,
@@ -29,6 +30,7 @@ void clusters_free(struct clusters *clusters); /* cancels every call; no `done` 
 
 const char *clusters_why(const struct clusters *clusters);     /* "" or why there is no cluster */
 const char *clusters_current(const struct clusters *clusters); /* the default context's name, "" if none */
+bool clusters_demo(const struct clusters *clusters);           /* the options' mark */
 /* Names of the contexts, ends with NULL. */
 const char *const *clusters_contexts(const struct clusters *clusters);
 
@@ -55,8 +57,8 @@ struct kube_request {
 };
 
 struct kube_answer {
-    int status;      /* HTTP status; 0: no answer */
-    bool in_doubt;   /* a write that was sent and got no answer */
+    int status;    /* HTTP status; 0: no answer */
+    bool in_doubt; /* a write that was sent and got no answer */
     const char *body;
     size_t body_len;
     const char *const *warnings; /* ends with NULL */
@@ -70,8 +72,8 @@ typedef void kube_done_fn(void *arg, const struct kube_answer *answer);
 
 /* `done` is called once, never from inside kube_send(). NULL with err only for a request
  * that cannot be made. */
-struct kube_call *kube_send(struct cluster *cluster, const struct kube_request *request,
-                            kube_done_fn *done, void *arg, struct err *err);
+struct kube_call *kube_send(struct cluster *cluster, const struct kube_request *request, kube_done_fn *done,
+                            void *arg, struct err *err);
 void kube_cancel(struct kube_call **call); /* `done` is not called; sets *call to NULL */
 
 /* ---- what the cluster serves ---- */
@@ -87,8 +89,13 @@ struct kube_kind {
 };
 
 enum kube_verb {
-    KUBE_GET = 1, KUBE_LIST = 2, KUBE_WATCH = 4, KUBE_CREATE = 8,
-    KUBE_UPDATE = 16, KUBE_PATCH = 32, KUBE_DELETE = 64,
+    KUBE_GET = 1,
+    KUBE_LIST = 2,
+    KUBE_WATCH = 4,
+    KUBE_CREATE = 8,
+    KUBE_UPDATE = 16,
+    KUBE_PATCH = 32,
+    KUBE_DELETE = 64,
 };
 
 typedef void kube_ready_fn(void *arg, const struct err *err); /* err NULL: known now */

@@ -135,6 +135,7 @@ struct clusters *clusters_of(struct loop *loop, const struct clusters_options *o
     struct clusters *clusters = mem_new(sizeof(*clusters));
     struct err why;
     clusters->loop = loop;
+    clusters->demo = options->demo;
     clusters->connect_ms = options->connect_ms ? options->connect_ms : 5000;
     clusters->answer_ms = options->answer_ms ? options->answer_ms : 30000;
     clusters->config = account_dir ? kubeconfig_load_from(options->kubeconfig, account_dir, &why)
@@ -178,6 +179,11 @@ void clusters_free(struct clusters *clusters)
 const char *clusters_why(const struct clusters *clusters)
 {
     return str_or(clusters->why, "");
+}
+
+bool clusters_demo(const struct clusters *clusters)
+{
+    return clusters->demo;
 }
 
 const char *clusters_current(const struct clusters *clusters)

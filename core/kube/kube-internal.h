@@ -146,6 +146,7 @@ struct clusters {
     char *why, *current;
     const char **names;
     unsigned connect_ms, answer_ms;
+    bool demo;
     struct cluster *first;
 };
 

@@ -1,0 +1,4 @@
+local M = {}
+function M.touched() end
+function M.run() end
+return M

@@ -1,0 +1,4 @@
+-- demo/watch.lua: what C asks for each event of a watch that a script must shape.
+local lists = require "demo.lists"
+
+return { event = lists.event, bookmark = lists.bookmark }
