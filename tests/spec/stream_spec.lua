@@ -547,7 +547,7 @@ describe("the host's WebSocket", function()
   end)
 
   it("is at no other path", function()
-    assert.equal(404, host:raw((upgrade():gsub("/api/execution/stream", "/nowhere"))).status)
+    assert.equal(404, host:raw((upgrade():gsub("/api/execution/stream", "/api/nowhere"))).status)
     assert.equal(400, host:raw((upgrade():gsub("/api/execution/stream", "/api/me"))).status)
   end)
 
