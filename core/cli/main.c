@@ -2,6 +2,7 @@
 #include "base/str.h"
 #include "cli/command.h"
 #include "cli/folder.h"
+#include "cli/text.h"
 #include "io/config.h"
 
 #include <signal.h>
@@ -10,9 +11,9 @@
 #include <stdlib.h>
 
 static const struct command *const commands[] = {
-    &command_serve,      &command_apply,  &command_run,   &command_list,   &command_logs,
-    &command_attach,     &command_cancel, &command_check, &command_doctor, &command_version,
-    &command_completion, &command_man,    &command_demo,  NULL,
+    &command_serve,  &command_apply, &command_run,    &command_list,    &command_logs,       &command_attach,
+    &command_cancel, &command_check, &command_doctor, &command_version, &command_completion, &command_man,
+    &command_demo,   NULL,
 };
 
 const struct command *const *command_all(void)
@@ -37,14 +38,17 @@ static void print_commands(FILE *to)
           "Usage: moonsail COMMAND [flags]\n\nCommands:\n",
           to);
     for (const struct command *const *c = commands; *c; c++)
-        if (!(*c)->hidden)
-            fprintf(to, "  %-10s %s\n", (*c)->name, (*c)->help);
+        if (!(*c)->hidden) {
+            fprintf(to, "  %-13s", (*c)->name);
+            text_wrap(to, (*c)->help, 15, 15);
+        }
     fputs("\nmoonsail COMMAND --help tells more.\n", to);
 }
 
 static int print_help(const struct command *c)
 {
-    printf("Usage: moonsail %s%s%s\n\n%s\n", c->name, *c->arguments ? " " : "", c->arguments, c->help);
+    printf("Usage: moonsail %s%s%s\n\n", c->name, *c->arguments ? " " : "", c->arguments);
+    text_wrap(stdout, c->help, 0, 0);
     flags_print(c->flags);
     return EXIT_OK;
 }
