@@ -157,7 +157,7 @@ function dress(piece: Piece, style: Style, theme: "light" | "dark"): Piece {
   return piece;
 }
 
-const ADDRESS = /https?:\/\/[^\s"'<>`\x1b]+[^\s"'<>`.,;:!?)\]}\x1b]/g;
+const ADDRESS = /https?:\/\/[^\s"'<>`\x1b]*[^\s"'<>`.,;:!?)\]}\x1b]/g;
 
 function pushText(out: Piece[], text: string, style: Style, theme: "light" | "dark"): void {
   let at = 0;

@@ -77,16 +77,14 @@ spec:
 /** Many small documents, so that there is time to watch, or to cancel. */
 function fleet(): string {
   const ships: string[] = [];
-  for (let i = 1; i <= 120; i++) {
+  for (let i = 1; i <= 600; i++) {
     ships.push(`apiVersion: v1
 kind: ConfigMap
-metadata:
-  name: ship-${String(i).padStart(3, "0")}
-data:
-  COURSE: "${(i * 37) % 360}"
+metadata: { name: ship-${String(i).padStart(3, "0")} }
+data: { COURSE: "${(i * 37) % 360}" }
 `);
   }
-  return `# A fleet of 120 settings, one request after the other. Press Cancel in the middle.\n${ships.join("---\n")}`;
+  return `# A fleet of 600 settings, one request after the other. Press Cancel in the middle.\n${ships.join("---\n")}`;
 }
 
 export const examples: readonly Example[] = [
