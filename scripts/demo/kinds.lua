@@ -72,8 +72,9 @@ local function of_crd(crd)
   local names = spec.names
   return {
     group = spec.group, kind = names.kind, plural = names.plural,
-    singular = names.singular or names.kind:lower(), short = names.shortNames or {}, namespaced = spec.scope == "Namespaced", versions = versions,
-    key = names.plural .. "." .. spec.group, stored = versions[1], status = status, scale = scale, generation = true, custom = true,
+    singular = names.singular or names.kind:lower(), short = names.shortNames or {},
+    namespaced = spec.scope == "Namespaced", versions = versions, stored = versions[1],
+    key = names.plural .. "." .. spec.group, status = status, scale = scale, generation = true, custom = true,
   }
 end
 

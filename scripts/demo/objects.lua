@@ -184,6 +184,8 @@ local function update(r, obj, live)
   return change(r, obj, live)
 end
 
+M.update = update
+
 function M.replace(r, obj)
   local live = read(r)
   check_body(r, obj)
