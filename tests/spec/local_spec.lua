@@ -3,7 +3,7 @@ local events = support.events
 
 local nobody = "65534"
 local build = os.getenv("MOONSAIL_BUILD") or "release"
-if not build:find("/", 1, true) then build = support.binary:match("^(.*)/") end
+if build:sub(1, 1) ~= "/" then build = support.binary:match("^(.*)/") end
 
 -- Another user of this machine can only be played by root.
 local function as_root()
