@@ -1,4 +1,11 @@
 /* knock FAMILY PORT COUNT UID rest|ws [stay]
+ * knock FAMILY PORT COUNT UID raw|crowd
+ *
+ * Another user of the machine. It changes its uid by itself and runs nothing afterwards, so that it
+ * works also where other users may read no folder.
+ *
+ * raw: sends what stands on stdin and prints the whole answer. crowd: opens COUNT connections, says
+ * "open", and holds them until its stdin ends. rest, ws:
  *
  * A client that writes all of a start request and closes at once, COUNT times, as user UID: by
  * the time anybody asks whose connection it was, there is no process behind it. Each request
@@ -65,11 +72,39 @@ static void print_answer(int fd)
     printf("%.*s\n", (int)strcspn(answer, "\r\n"), answer);
 }
 
+static int talk_raw(int family, unsigned port)
+{
+    char text[65536];
+    ssize_t n;
+    int fd = dial(family, port);
+    while ((n = read(STDIN_FILENO, text, sizeof(text))) > 0)
+        if (write(fd, text, (size_t)n) != n)
+            die("write");
+    while ((n = read(fd, text, sizeof(text))) > 0)
+        fwrite(text, 1, (size_t)n, stdout);
+    close(fd);
+    return 0;
+}
+
+static int hold_crowd(int family, unsigned port, long count)
+{
+    char c;
+    for (long i = 0; i < count; i++)
+        dial(family, port);
+    puts("open");
+    fflush(stdout);
+    /* stdin may be a file that is at its end: the test ends this process. */
+    while (read(STDIN_FILENO, &c, 1) > 0)
+        continue;
+    pause();
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     char body[1024], text[4096];
     if (argc < 6) {
-        fputs("usage: knock 4|6 PORT COUNT UID rest|ws [stay]\n", stderr);
+        fputs("usage: knock 4|6 PORT COUNT UID rest|ws|raw|crowd [stay]\n", stderr);
         return 2;
     }
     int family = strcmp(argv[1], "6") == 0 ? AF_INET6 : AF_INET;
@@ -80,6 +115,10 @@ int main(int argc, char **argv)
     const char *mark = getenv("MARK");
     if (uid != geteuid() && setresuid(uid, uid, uid))
         die("setresuid");
+    if (strcmp(argv[5], "raw") == 0)
+        return talk_raw(family, port);
+    if (strcmp(argv[5], "crowd") == 0)
+        return hold_crowd(family, port, count);
     snprintf(body, sizeof(body),
              "{\"type\":\"start\",\"label\":\"knock\",\"command\":\"touch\",\"args\":[\"%s\"]}",
              mark ? mark : "knocked");
