@@ -253,8 +253,11 @@ static int ctx_request(lua_State *L)
     struct ctx_wait *w = ctx_wait_new(L);
     w->missing_is_nil = missing_is_nil;
     w->call = gate_send(ctx->execution, ctx->cluster, &r, ctx_answered, w, &err);
-    if (!w->call)
+    if (!w->call) {
+        /* `w` dies with this error, so nothing may remember it. */
+        cell_wait_cancel(w->wait);
         return cell_raise_api(L, err_code_name(err.code), 0, "", err.text, NULL, 0);
+    }
     w->write = r.verb != GATE_GET && r.verb != GATE_LIST;
     ctx->writing += w->write;
     return cell_wait_yield(L, w->wait);
