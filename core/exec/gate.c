@@ -9,6 +9,7 @@
 #include "script/pack.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static int gate_refuse(const char *action, const char *resource, const char *ns, struct err *err)
 {
@@ -56,9 +57,9 @@ int gate_scope(const struct execution *ex, const struct kube_kind *kind, const c
     return 0;
 }
 
-/* Whoever may only update must not create, and the other way round. An apply patch with a uid is
+/* Whoever may only update must not create, and the other way round. With a uid an apply patch or a PUT is
  * refused by the API server where no object with that uid is there, so it cannot create. */
-static int gate_check_apply(const struct execution *ex, const struct gate_request *r, struct err *err)
+static int gate_check_upsert(const struct execution *ex, const struct gate_request *r, struct err *err)
 {
     bool create = gate_allows(ex, "create", r->resource, r->ns, NULL) == 0;
     if (gate_allows(ex, "update", r->resource, r->ns, err))
@@ -72,6 +73,66 @@ static int gate_check_apply(const struct execution *ex, const struct gate_reques
 static bool gate_writes(const struct gate_request *r)
 {
     return r->verb != GATE_GET && r->verb != GATE_LIST;
+}
+
+/* An apply patch may create, so it is not taken for an update; anything else is no apply. */
+static bool gate_content_type_fits(const struct gate_request *r)
+{
+    static const char *const patches[] = {"application/merge-patch+json", "application/json-patch+json",
+                                          "application/strategic-merge-patch+json"};
+    if (r->verb == GATE_APPLY)
+        return str_eq(r->content_type, "application/apply-patch+yaml");
+    bool fits = !r->content_type;
+    for (size_t i = 0; r->verb == GATE_UPDATE && i < sizeof(patches) / sizeof(patches[0]); i++)
+        fits |= str_eq(r->content_type, patches[i]);
+    return fits;
+}
+
+/* A write says no more than what is known here: so none can contradict dryRun or fieldManager. */
+static bool gate_query_fits(const struct gate_request *r)
+{
+    static const struct {
+        enum gate_verb verb;
+        const char *query;
+    } known[] = {
+        {GATE_APPLY, "force=true"},
+        {GATE_DELETE, "propagationPolicy=Foreground"},
+        {GATE_DELETE, "propagationPolicy=Background"},
+        {GATE_DELETE, "propagationPolicy=Orphan"},
+    };
+    bool fits = str_empty(r->query);
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        fits |= r->verb == known[i].verb && str_eq(r->query, known[i].query);
+    if (fits || gate_writes(r))
+        return fits;
+    for (const char *p = r->query; *p; p++)
+        if (*p <= ' ' || *p >= 0x7f || *p == '#')
+            return false;
+    return true;
+}
+
+/* A word such as "scale", of one object: as a path it would lead to another object. */
+static bool gate_subresource_fits(const struct gate_request *r)
+{
+    if (str_empty(r->subresource))
+        return true;
+    return r->name && strspn(r->subresource, "abcdefghijklmnopqrstuvwxyz-") == strlen(r->subresource);
+}
+
+/* What a script asks for becomes a URL: it must mean there what was judged here. */
+static int gate_check_shape(const struct gate_request *r, struct err *err)
+{
+    if (!gate_subresource_fits(r))
+        return err_code(err, ERR_BAD_REQUEST, "\"%s\" is no subresource of one object", r->subresource);
+    if (!gate_content_type_fits(r))
+        return err_code(err, ERR_BAD_REQUEST, "a body of the type \"%s\" does not go with this verb",
+                        str_or(r->content_type, ""));
+    if (!gate_query_fits(r))
+        return err_code(err, ERR_BAD_REQUEST, "the query \"%s\" does not go with this verb", r->query);
+    /* With a body the API server does not look at a DELETE's query, where dryRun stands. */
+    if (r->body_len && (!gate_writes(r) || r->verb == GATE_DELETE))
+        return err_code(err, ERR_BAD_REQUEST, "this verb takes no body");
+    return 0;
 }
 
 /* What cannot be judged is not written: a guardrail that did not load, and, until guardrails are judged
@@ -100,14 +161,15 @@ static int gate_check(const struct execution *ex, const struct gate_request *r, 
         [GATE_GET] = "get",       [GATE_LIST] = "list",     [GATE_CREATE] = "create",
         [GATE_UPDATE] = "update", [GATE_DELETE] = "delete",
     };
+    if (gate_check_shape(r, err))
+        return -1;
     if (gate_writes(r) && (gate_guardrails(ex, err) || gate_scope(ex, r->kind, str_or(r->ns, ""), err)))
         return -1;
-    if (r->verb == GATE_APPLY)
-        return gate_check_apply(ex, r, err);
-    const char *action = actions[r->verb];
     if (r->verb == GATE_UPDATE && str_eq(r->subresource, "scale"))
-        action = "scale";
-    return gate_allows(ex, action, r->resource, r->ns, err);
+        return gate_allows(ex, "scale", r->resource, r->ns, err);
+    if (r->verb == GATE_APPLY || (r->verb == GATE_UPDATE && !r->content_type))
+        return gate_check_upsert(ex, r, err);
+    return gate_allows(ex, actions[r->verb], r->resource, r->ns, err);
 }
 
 static const char *gate_method(const struct gate_request *r)

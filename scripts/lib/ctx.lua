@@ -84,11 +84,10 @@ return function(core, fields)
 
   -- DELETE; options.propagation is "Foreground", "Background" or "Orphan".
   function ctx:delete(target, options)
-    local body
-    if options and options.propagation then
-      body = { apiVersion = "v1", kind = "DeleteOptions", propagationPolicy = options.propagation }
-    end
-    return (core.request("delete", target, body))
+    local propagation = options and options.propagation
+    return (core.request("delete", target, nil, {
+      query = propagation and "propagationPolicy=" .. tostring(propagation),
+    }))
   end
 
   -- One server-side apply patch, as it is: object, HTTP status. `force` takes conflicting fields.
