@@ -107,8 +107,9 @@ static void apply_decide(struct document *d, const char *outcome, const char *me
 
 static void apply_document_failed(struct apply *a, struct document *d, const char *reason)
 {
-    apply_decide(d, "failed", reason);
-    char *line = mem_printf("%s failed: %s", d->ref, reason);
+    bool doubt = a->ctx && ctx_writes(a->ctx) == CTX_IN_DOUBT;
+    apply_decide(d, doubt ? "in-doubt" : "failed", reason);
+    char *line = mem_printf("%s %s: %s", d->ref, doubt ? "in doubt" : "failed", reason);
     execution_line(a->execution, STREAM_STDERR, line);
     free(line);
 }
@@ -179,11 +180,13 @@ static void apply_traceback(struct apply *a, const char *traceback)
 static void apply_task_done(void *arg, lua_State *L, const struct err *err, const char *traceback)
 {
     struct apply *a = arg;
+    /* First of all: these may raise, and then this is called once more. */
+    const char *outcome = err ? NULL : lua_tostring(L, 1), *ref = err ? NULL : lua_tostring(L, 2);
     struct document *d = a->bundle.order[a->next++];
     a->task = NULL;
     if (!err) {
-        apply_rename(d, lua_tostring(L, 2));
-        apply_document_done(a, d, lua_tostring(L, 1));
+        apply_rename(d, ref);
+        apply_document_done(a, d, outcome);
     } else {
         d->code = err->code;
         apply_document_failed(a, d, err->text);
@@ -205,6 +208,7 @@ static void apply_next(struct apply *a)
         apply_finish(a, NULL);
         return;
     }
+    ctx_forget_writes(a->ctx);
     execution_phase(a->execution, "Applying resources…", a->bundle.order[a->next]->ref, a->next + 1,
                     a->bundle.count);
     a->task = cell_start(a->cell, apply_setup, apply_task_done, a);
@@ -331,25 +335,30 @@ static void apply_stop(struct apply *a)
     a->task = NULL;
 }
 
-/* A write that was sent and has no answer is in doubt; what was not reached is not started. */
+/* What the document is that was being applied. Nobody must read "not started" of what was written. */
+static void apply_interrupt(struct apply *a, struct document *d)
+{
+    switch (ctx_writes(a->ctx)) {
+    case CTX_NOTHING_WRITTEN:
+        apply_decide(d, "not-started", "");
+        break;
+    case CTX_WRITTEN:
+        apply_document_failed(a, d, "cancelled after a part of it was written");
+        break;
+    case CTX_IN_DOUBT:
+        apply_document_failed(a, d, "the request was sent and its answer was not waited for");
+        break;
+    }
+}
+
 static void apply_cancel(void *run, bool now)
 {
     struct apply *a = run;
     (void)now;
     if (a->ended)
         return;
-    if (a->task && a->next < a->bundle.count) {
-        struct document *d = a->bundle.order[a->next];
-        bool doubt = ctx_writing(a->ctx);
-        apply_decide(d, doubt ? "in-doubt" : "not-started",
-                     doubt ? "the request was sent and its answer was not waited for" : "");
-        if (doubt) {
-            char *line =
-                mem_printf("%s in doubt: the request was sent and its answer was not waited for", d->ref);
-            execution_line(a->execution, STREAM_STDERR, line);
-            free(line);
-        }
-    }
+    if (a->task && a->next < a->bundle.count)
+        apply_interrupt(a, a->bundle.order[a->next]);
     apply_stop(a);
     apply_finish(a, NULL);
 }

@@ -22,8 +22,9 @@ struct ctx {
     struct cluster *cluster;
     struct cell *cell;
     struct event_counts counts;
-    struct buf body; /* of the request that is being made */
-    unsigned writing;
+    struct buf body;       /* of the request that is being made */
+    unsigned writing;      /* under way */
+    bool written, doubted; /* one was answered well; the last one that ended got no answer */
 };
 
 /* One wait of a script: a call to the cluster or a sleep. It is a userdata on the task's stack, so
@@ -33,7 +34,8 @@ struct ctx_wait {
     struct cell_wait *wait;
     struct kube_call *call;
     struct timer *timer;
-    bool write, missing_is_nil;
+    bool write; /* and not of a dry-run */
+    bool missing_is_nil;
 };
 
 static void ctx_print(void *user, const char *text, size_t len)
@@ -61,9 +63,14 @@ void ctx_free(struct ctx *ctx)
     free(ctx);
 }
 
-bool ctx_writing(const struct ctx *ctx)
+enum ctx_writes ctx_writes(const struct ctx *ctx)
 {
-    return ctx->writing > 0;
+    return ctx->writing || ctx->doubted ? CTX_IN_DOUBT : ctx->written ? CTX_WRITTEN : CTX_NOTHING_WRITTEN;
+}
+
+void ctx_forget_writes(struct ctx *ctx)
+{
+    ctx->written = ctx->doubted = false;
 }
 
 const struct event_counts *ctx_counts(const struct ctx *ctx)
@@ -164,6 +171,10 @@ static void ctx_answered(void *arg, const struct kube_answer *answer)
 {
     struct ctx_wait *w = arg;
     w->call = NULL;
+    if (w->write) {
+        w->ctx->doubted = answer->in_doubt;
+        w->ctx->written |= answer->status >= 200 && answer->status < 300;
+    }
     ctx_wait_over(w);
     for (const char *const *text = answer->warnings; text && *text; text++) {
         char *line = mem_printf("Warning: %s", *text);
@@ -258,7 +269,7 @@ static int ctx_request(lua_State *L)
         cell_wait_cancel(w->wait);
         return cell_raise_api(L, err_code_name(err.code), 0, "", err.text, NULL, 0);
     }
-    w->write = r.verb != GATE_GET && r.verb != GATE_LIST;
+    w->write = r.verb != GATE_GET && r.verb != GATE_LIST && !execution_request(ctx->execution)->dry_run;
     ctx->writing += w->write;
     return cell_wait_yield(L, w->wait);
 }

@@ -20,8 +20,14 @@ void ctx_free(struct ctx *ctx);
 /* Pushes the ctx object; made at the first call in the cell. May raise. */
 void ctx_push(lua_State *L);
 
-/* Is a write under way whose answer has not come? Then its object is in doubt. */
-bool ctx_writing(const struct ctx *ctx);
+/* What is known of the writes since ctx_forget_writes(), those of a dry-run aside. */
+enum ctx_writes {
+    CTX_NOTHING_WRITTEN,
+    CTX_WRITTEN,  /* every write has its answer, and one changed something */
+    CTX_IN_DOUBT, /* a write was sent and its answer has not come: yet, or for good */
+};
+enum ctx_writes ctx_writes(const struct ctx *ctx);
+void ctx_forget_writes(struct ctx *ctx);
 
 /* What scripts counted by ctx:changed(). */
 const struct event_counts *ctx_counts(const struct ctx *ctx);
