@@ -270,7 +270,10 @@ describe("a host without any cluster", function()
       assert.is_nil(resource.served) -- null: nobody was asked
     end
     table.sort(names)
-    assert.same({ "configmaps", "deployments", "namespaces", "secrets", "services" }, names)
+    assert.same({ "certificates", "clusterrolebindings", "clusterroles", "configmaps", "cronjobs",
+      "customresourcedefinitions", "daemonsets", "deployments", "hpa", "ingress", "jobs", "namespaces",
+      "networkpolicy", "pdb", "persistentvolumeclaims", "persistentvolumes", "pods", "replicasets", "rolebindings",
+      "roles", "secrets", "serviceaccounts", "services", "statefulsets", "storageclasses" }, names)
     assert.same({}, answer.faults)
   end)
 
