@@ -10,13 +10,17 @@
 
 struct json_writer;
 
-enum { EVENT_BYTES_MAX = 256 * 1024 };
+enum { EVENT_BYTES_MAX = 256 * 1024, EVENT_TEXT_MAX = 8 * 1024 };
 
 /* What the door remembers from line to line. */
 struct event_door {
     struct redactor *redactor;
     struct redact_state stdout_state, stderr_state;
 };
+
+/* Appends a text that is no line (a label, a phase, a reason) as it may be shown: masked, without
+ * escapes, at most EVENT_TEXT_MAX bytes and a mark. */
+void event_mask(struct redactor *redactor, const char *text, struct buf *out);
 
 /* Replaces what is in `out` by the event, at most EVENT_BYTES_MAX: a line is cut, rows of documents
  * are left out and counted. */

@@ -13,15 +13,27 @@
 
 static const char *const event_types[] = {"state", "phase", "line", "complete"};
 
-/* The one place where an event's text becomes JSON: through the redactor. */
+void event_mask(struct redactor *redactor, const char *text, struct buf *out)
+{
+    struct buf clean = {0}, masked = {0};
+    /* A little more than is shown, so that a secret across that place is found. */
+    text_clean(text, strnlen(text, EVENT_TEXT_MAX + LINE_BEYOND), &clean);
+    redact_line(redactor, NULL, buf_str(&clean), clean.len, &masked);
+    bool whole = masked.len <= EVENT_TEXT_MAX;
+    buf_append(out, buf_str(&masked), whole ? masked.len : str_utf8_cut(masked.data, EVENT_TEXT_MAX));
+    if (!whole)
+        buf_puts(out, "…");
+    buf_free(&clean);
+    buf_free(&masked);
+}
+
 static void event_text(struct event_door *door, struct json_writer *w, const char *key, const char *text)
 {
-    struct buf masked = {0};
-    if (text)
-        redact_line(door->redactor, NULL, text, strlen(text), &masked);
+    struct buf shown = {0};
+    event_mask(door->redactor, str_or(text, ""), &shown);
     jsonw_key(w, key);
-    jsonw_stringn(w, buf_str(&masked), masked.len);
-    buf_free(&masked);
+    jsonw_stringn(w, buf_str(&shown), shown.len);
+    buf_free(&shown);
 }
 
 static void event_time(struct json_writer *w, const char *key, int64_t wall_ms)
@@ -67,7 +79,7 @@ static void event_document(struct event_door *door, struct json_writer *w, const
     jsonw_member_int(w, "index", (int64_t)d->index);
     jsonw_member_int(w, "line", (int64_t)d->line);
     event_text(door, w, "ref", d->ref);
-    jsonw_member(w, "namespace", str_or(d->namespace_, ""));
+    event_text(door, w, "namespace", d->namespace_);
     jsonw_member(w, "outcome", d->outcome);
     event_text(door, w, "message", d->message);
     jsonw_key(w, "conflicts");
@@ -89,6 +101,25 @@ static bool event_document_stays(const struct event_document *d, int tightness)
     return tightness < 2 || !str_empty(d->message);
 }
 
+enum { EVENT_REST = 4096 }; /* room for what follows the rows */
+
+/* False where it has no room: then nothing is written. */
+static bool event_document_fits(struct event_door *door, struct json_writer *w,
+                                const struct event_document *d)
+{
+    struct json_writer before = *w;
+    size_t len = w->out->len;
+    if (len > EVENT_BYTES_MAX - 2 * EVENT_REST)
+        return false;
+    event_document(door, w, d);
+    if (w->out->len <= EVENT_BYTES_MAX - EVENT_REST)
+        return true;
+    *w = before;
+    w->out->len = len;
+    w->out->data[len] = '\0';
+    return false;
+}
+
 static void event_documents(struct event_door *door, struct json_writer *w, const struct event *e,
                             int tightness)
 {
@@ -97,10 +128,11 @@ static void event_documents(struct event_door *door, struct json_writer *w, cons
     jsonw_begin_array(w);
     for (size_t i = 0; i < e->complete.document_count; i++) {
         const struct event_document *d = &e->complete.documents[i];
-        if (!event_document_stays(d, tightness) ||
-            (tightness >= 3 && w->out->len > EVENT_BYTES_MAX - 32 * 1024))
+        if (!event_document_stays(d, tightness))
             omitted++;
-        else
+        else if (tightness >= 3)
+            omitted += !event_document_fits(door, w, d);
+        else if (w->out->len <= EVENT_BYTES_MAX) /* else it is written again anyway */
             event_document(door, w, d);
     }
     jsonw_end_array(w);
@@ -124,7 +156,7 @@ static void event_complete(struct event_door *door, struct json_writer *w, const
 {
     jsonw_member(w, "status", e->complete.status);
     jsonw_member(w, "outcome", e->complete.outcome);
-    event_text(door, w, "error", str_or(e->complete.error, ""));
+    event_text(door, w, "error", e->complete.error);
     jsonw_member(w, "code", e->complete.code);
     jsonw_key(w, "summary");
     jsonw_begin_object(w);
@@ -139,11 +171,11 @@ static void event_body(struct event_door *door, struct json_writer *w, const str
     switch (e->type) {
     case EVENT_STATE:
         jsonw_member(w, "status", e->state.status);
-        event_text(door, w, "label", str_or(e->state.label, ""));
+        event_text(door, w, "label", e->state.label);
         break;
     case EVENT_PHASE:
         event_text(door, w, "name", e->phase.name);
-        event_text(door, w, "detail", str_or(e->phase.detail, ""));
+        event_text(door, w, "detail", e->phase.detail);
         jsonw_member_int(w, "progress", (int64_t)e->phase.progress);
         jsonw_member_int(w, "total", (int64_t)e->phase.total);
         break;

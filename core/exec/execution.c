@@ -6,6 +6,7 @@
 #include "exec/event-json.h"
 #include "exec/execution-internal.h"
 #include "exec/journal.h"
+#include "exec/lines.h"
 #include "exec/request.h"
 #include "guard/rbac.h"
 #include "io/redact.h"
@@ -18,7 +19,7 @@
 static char *execution_masked(const struct execution *ex, const char *text)
 {
     struct buf out = {0};
-    redact_line(ex->set->options.redactor, NULL, text, strlen(text), &out);
+    event_mask(ex->set->options.redactor, text, &out);
     char *masked = mem_str(buf_str(&out));
     buf_free(&out);
     return masked;
@@ -210,8 +211,8 @@ void execution_raw_line(struct execution *ex, enum event_stream stream, const ch
 void execution_line(struct execution *ex, enum event_stream stream, const char *text)
 {
     for (;;) {
-        size_t n = strcspn(text, "\n");
-        execution_raw_line(ex, stream, text, n, 0);
+        size_t n = strcspn(text, "\n"), most = LINE_KEPT + LINE_BEYOND;
+        execution_raw_line(ex, stream, text, n < most ? n : most, n < most ? 0 : n - most);
         if (!text[n] || !text[n + 1])
             return;
         text += n + 1;
@@ -291,6 +292,15 @@ bool execution_visible(const struct execution *ex, const struct user *user)
     return start_request_is_apply(ex->request) && rbac_allows(user->role, "watch", "executions", "");
 }
 
+/* What was asked for is shown like anything else: masked. */
+static void execution_write_asked(const struct execution *ex, struct json_writer *w, const char *key,
+                                  const char *text)
+{
+    char *masked = execution_masked(ex, text);
+    jsonw_member(w, key, masked);
+    free(masked);
+}
+
 void execution_write_record(const struct execution *ex, struct json_writer *w)
 {
     const struct start_request *r = ex->request;
@@ -310,10 +320,10 @@ void execution_write_record(const struct execution *ex, struct json_writer *w)
     jsonw_member(w, "mode", execution_mode(ex));
     jsonw_member(w, "sourceLabel", execution_source(ex));
     jsonw_member(w, "user", ex->user.name);
-    jsonw_member(w, "context", r->context);
-    jsonw_member(w, "namespace", r->namespace_);
-    jsonw_member(w, "resource", r->resource);
-    jsonw_member(w, "action", r->action);
+    execution_write_asked(ex, w, "context", r->context);
+    execution_write_asked(ex, w, "namespace", r->namespace_);
+    execution_write_asked(ex, w, "resource", r->resource);
+    execution_write_asked(ex, w, "action", r->action);
     jsonw_member(w, "outcome", ex->outcome);
     jsonw_member(w, "error", ex->error);
     jsonw_end_object(w);

@@ -75,19 +75,30 @@ static size_t line_escape(const char *s, size_t n, bool *sgr)
     return i < n ? i + 1 : n;
 }
 
+/* How many bytes at s are text. U+0080 to U+009F are control characters too, which terminals obey. */
+static size_t line_text(const char *s, size_t n)
+{
+    size_t i = 0;
+    for (; i < n; i++) {
+        unsigned char c = (unsigned char)s[i];
+        if ((c < 0x20 && c != '\t') || c == 0x7f)
+            break;
+        if (c == 0xC2 && i + 1 < n && (unsigned char)s[i + 1] < 0xA0)
+            break;
+    }
+    return i;
+}
+
 void line_clean(const char *text, size_t len, struct buf *out)
 {
     for (size_t i = 0; i < len;) {
-        size_t plain = i;
-        while (plain < len && ((unsigned char)text[plain] >= 0x20 || text[plain] == '\t') &&
-               text[plain] != 0x7f)
-            plain++;
-        buf_append(out, text + i, plain - i);
-        i = plain;
+        size_t plain = line_text(text + i, len - i);
+        buf_append(out, text + i, plain);
+        i += plain;
         if (i == len)
             return;
         if (text[i] != 0x1b) {
-            i++;
+            i += (unsigned char)text[i] == 0xC2 ? 2 : 1;
             continue;
         }
         bool sgr;
@@ -95,5 +106,20 @@ void line_clean(const char *text, size_t len, struct buf *out)
         if (sgr)
             buf_append(out, text + i, n);
         i += n;
+    }
+}
+
+void text_clean(const char *text, size_t len, struct buf *out)
+{
+    for (size_t i = 0; i < len;) {
+        size_t plain = line_text(text + i, len - i);
+        bool sgr;
+        buf_append(out, text + i, plain);
+        i += plain;
+        if (i == len)
+            return;
+        if (text[i] == '\n')
+            buf_putc(out, '\n');
+        i += text[i] == 0x1b ? line_escape(text + i, len - i, &sgr) : (unsigned char)text[i] == 0xC2 ? 2 : 1;
     }
 }

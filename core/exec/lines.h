@@ -27,3 +27,6 @@ void lines_end(struct lines *lines, line_fn *fn, void *arg); /* gives a partial 
 /* Appends `text` without terminal escapes other than SGR (colours) and without control characters
  * other than tab. */
 void line_clean(const char *text, size_t len, struct buf *out);
+
+/* The same without colours; newlines stay. For texts that are no output of a command. */
+void text_clean(const char *text, size_t len, struct buf *out);

@@ -302,6 +302,7 @@ static void only_colours_are_left_of_a_lines_escapes(void **state)
         {"cut \033[3", "cut "},
         {"\033(Bx\033", "x"},
         {"\033[?25lx", "x"},
+        {"c1 \302\23331m \302\240.", "c1 31m \302\240."},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -310,6 +311,86 @@ static void only_colours_are_left_of_a_lines_escapes(void **state)
         assert_string_equal(buf_str(&out), cases[i][1]);
         buf_free(&out);
     }
+}
+
+/* The next event's JSON; fails when it is no JSON or too large. */
+static json_t *next_whole(struct journal_view *view)
+{
+    size_t len;
+    const char *json = journal_view_next(view, &len);
+    assert_non_null(json);
+    assert_true(len <= JOURNAL_EVENT_BYTES);
+    json_t *event = json_loadb(json, len, 0, NULL);
+    assert_non_null(event);
+    return event;
+}
+
+static void however_long_its_texts_an_event_stays_within_its_size(void **state)
+{
+    struct fixture *f = *state;
+    int news = 0;
+    size_t n = 3 * 1024 * 1024;
+    char *endless = malloc(n + 1);
+    memset(endless, '"', n);
+    endless[n] = '\0';
+    struct event_document rows[] = {
+        {.ref = endless, .namespace_ = endless, .outcome = "failed", .message = endless},
+        {.ref = endless, .namespace_ = endless, .outcome = "failed", .message = endless},
+        {.ref = "last", .namespace_ = "n", .outcome = "failed", .message = "why"}};
+    struct event events[] = {
+        {.type = EVENT_PHASE,
+         .mode = "apply",
+         .source_label = "s",
+         .phase = {.name = endless, .detail = endless}},
+        {.type = EVENT_STATE,
+         .mode = "apply",
+         .source_label = "s",
+         .state = {.status = "planned", .label = endless}},
+        {.type = EVENT_COMPLETE,
+         .mode = "apply",
+         .source_label = "s",
+         .complete = {.status = "failed",
+                      .outcome = "failed",
+                      .error = endless,
+                      .code = "failed",
+                      .documents = rows,
+                      .document_count = 3,
+                      .has_documents = true}},
+    };
+    struct journal_view *view = journal_view_open(f->journal, 0, count, &news);
+    for (size_t i = 0; i < 3; i++) {
+        journal_append(f->journal, &events[i]);
+        json_t *event = next_whole(view);
+        if (i == 2)
+            assert_int_equal(
+                3, json_array_size(json_object_get(json_object_get(event, "summary"), "documents")));
+        json_decref(event);
+    }
+    /* Control characters take six bytes each as JSON, but none of them leaves; what does may take three. */
+    memset(endless, '\xff', n);
+    for (size_t i = 0; i < 3; i++) {
+        journal_append(f->journal, &events[i]);
+        json_decref(next_whole(view));
+    }
+    journal_view_close(&view);
+    free(endless);
+}
+
+static void a_phase_or_a_reason_cannot_steer_a_terminal(void **state)
+{
+    struct fixture *f = *state;
+    int news = 0;
+    struct journal_view *view = journal_view_open(f->journal, 0, count, &news);
+    journal_append(f->journal, &(struct event){.type = EVENT_PHASE,
+                                               .mode = "apply",
+                                               .source_label = "s",
+                                               .phase = {.name = "\033[2Ja\nb\a",
+                                                         .detail = "\033]0;x\ac \302\2331md\033[31m"}});
+    json_t *event = next(view);
+    assert_string_equal(text(event, "name"), "a\nb");
+    assert_string_equal(text(event, "detail"), "c 1md");
+    json_decref(event);
+    journal_view_close(&view);
 }
 
 int main(void)
@@ -324,6 +405,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_complete_event_stays_within_its_size, setup, teardown),
         cmocka_unit_test_setup_teardown(no_secret_reaches_the_journal, setup, teardown),
         cmocka_unit_test_setup_teardown(logs_are_the_last_lines_or_those_after_a_seq, setup, teardown),
+        cmocka_unit_test_setup_teardown(however_long_its_texts_an_event_stays_within_its_size, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_phase_or_a_reason_cannot_steer_a_terminal, setup, teardown),
         cmocka_unit_test(lines_end_at_newlines_and_returns_wherever_the_bytes_are_cut),
         cmocka_unit_test(an_endless_line_costs_bounded_memory),
         cmocka_unit_test(only_colours_are_left_of_a_lines_escapes),
