@@ -21,7 +21,7 @@ static char *bundle_ref(const char *api_version, const char *kind, const char *n
     const char *slash = strchr(api_version, '/');
     char *ref = slash ? mem_printf("%s.%.*s/%s", kind, (int)(slash - api_version), api_version, name)
                       : mem_printf("%s/%s", kind, name);
-    for (char *p = ref; *p && p < ref + strlen(kind); p++)
+    for (char *p = ref, *end = ref + strlen(kind); p < end; p++)
         *p = (char)tolower((unsigned char)*p);
     return ref;
 }

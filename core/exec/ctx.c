@@ -288,13 +288,21 @@ static int ctx_may(lua_State *L)
 
 /* ---- what is said ---- */
 
-/* line(stream, text) */
+enum { CTX_SAID_BYTES = 256 * 1024, CTX_SAID_LINES = 1000 };
+
+/* line(stream, text): as much as can be judged and kept without a slice's end in between. */
 static int ctx_line(lua_State *L)
 {
     static const char *const streams[] = {"stdout", "stderr", NULL};
     struct ctx *ctx = cell_user(L);
     enum event_stream stream = luaL_checkoption(L, 1, NULL, streams) ? STREAM_STDERR : STREAM_STDOUT;
-    execution_line(ctx->execution, stream, luaL_checkstring(L, 2));
+    size_t len, lines = 1;
+    const char *text = luaL_checklstring(L, 2, &len);
+    luaL_argcheck(L, len <= CTX_SAID_BYTES, 2, "more than 256 KiB: say it in pieces");
+    for (const char *p = text; (p = memchr(p, '\n', len - (size_t)(p - text))) != NULL; p++)
+        lines++;
+    luaL_argcheck(L, lines <= CTX_SAID_LINES, 2, "more than 1000 lines: say it in pieces");
+    execution_line(ctx->execution, stream, text);
     return 0;
 }
 

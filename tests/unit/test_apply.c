@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/json-write.h"
+#include "exec/bundle.h"
 #include "exec/journal.h"
 #include "exec/request.h"
 #include "guard/auth.h"
@@ -489,6 +490,40 @@ static void queued_ones_are_cancelled_and_drained(void **state)
     assert_int_equal(executions_running(rig->executions), 0);
 }
 
+/* ---- nobody holds the loop ---- */
+
+static void the_longest_kind_takes_no_time(void **state)
+{
+    struct bundle bundle = {0};
+    struct err err;
+    struct buf yaml = {0};
+    (void)state;
+    buf_puts(&yaml, "apiVersion: v1\nmetadata: {name: a}\nkind: ");
+    for (int i = 0; i < 200 * 1024; i++)
+        buf_putc(&yaml, 'K');
+    uint64_t began = clock_mono_ms();
+    assert_int_equal(bundle_parse(&bundle, yaml.data, yaml.len, &err), 0);
+    assert_true(clock_mono_ms() - began < 500);
+    bundle_free(&bundle);
+    buf_free(&yaml);
+}
+
+static void a_script_says_what_it_has_to_say_in_pieces(void **state)
+{
+    struct rig *rig = *state;
+    rig_open(rig, "local function said(text) return pcall(ctx.line, ctx, text) end\n"
+                  "assert(not said(('\\n'):rep(1000000)))\n"
+                  "assert(not said(('x'):rep(1 << 20)))\n"
+                  "assert(said(('y'):rep(1 << 17)))\n"
+                  "assert(said('one\\ntwo'))\n"
+                  "return obj, 'unchanged'");
+    rig_run(rig, MAP, "");
+    says(rig, "\"text\":\"one\"");
+    says(rig, "\"text\":\"two\"");
+    says(rig, "more bytes of this line are not kept]");
+    says(rig, "\"outcome\":\"succeeded\"");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 
 int main(void)
@@ -505,6 +540,8 @@ int main(void)
         TEST(cancelled_while_it_asks_what_is_there_nothing_was_started),
         TEST(cancelled_with_a_patch_on_its_way_it_is_in_doubt),
         TEST(cancelled_after_a_part_of_it_was_written_it_is_not_called_not_started),
+        cmocka_unit_test(the_longest_kind_takes_no_time),
+        TEST(a_script_says_what_it_has_to_say_in_pieces),
         TEST(queued_ones_are_cancelled_and_drained),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
