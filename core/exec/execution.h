@@ -28,7 +28,10 @@ struct executions_options {
     struct packs *packs;
     struct redactor *redactor;
     unsigned max_running, max_queued, max_kept; /* 0: 64, 1,000, 1,000 */
-    bool shell;                                 /* may commands run at all */
+    /* Memory of what is kept of ended ones (journals and requests), and that of the requests that wait;
+     * 0: 256 MiB each. */
+    size_t max_bytes;
+    bool shell; /* may commands run at all */
 };
 
 struct executions *executions_new(const struct executions_options *options);

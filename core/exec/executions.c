@@ -18,7 +18,7 @@ enum {
     RUNNING_DEFAULT = 64,
     QUEUED_DEFAULT = 1000,
     KEPT_DEFAULT = 1000,
-    JOURNALS_BYTES_MAX = 256 * 1024 * 1024, /* memory of all tails */
+    BYTES_DEFAULT = 256 * 1024 * 1024,
 };
 
 struct executions *executions_new(const struct executions_options *options)
@@ -31,6 +31,8 @@ struct executions *executions_new(const struct executions_options *options)
         set->options.max_queued = QUEUED_DEFAULT;
     if (!set->options.max_kept)
         set->options.max_kept = KEPT_DEFAULT;
+    if (!set->options.max_bytes)
+        set->options.max_bytes = BYTES_DEFAULT;
     TAILQ_INIT(&set->all);
     TAILQ_INIT(&set->queued);
     set->by_id = map_new();
@@ -59,20 +61,26 @@ static void executions_forget(struct executions *set, struct execution *ex)
     execution_drop(ex);
 }
 
-/* Ended ones go, oldest first, while there are too many or their tails hold too much memory. */
+static size_t executions_bytes_of(const struct execution *ex)
+{
+    return journal_bytes(ex->journal) + start_request_bytes(ex->request);
+}
+
+/* Ended ones go, oldest first, while there are too many or they hold too much memory. */
 static void executions_evict(struct executions *set)
 {
+    const struct executions_options *o = &set->options;
     size_t bytes = 0;
     struct execution *ex, *older;
     TAILQ_FOREACH(ex, &set->all, link)
-    bytes += journal_bytes(ex->journal);
+    bytes += ex->active || ex->queued ? 0 : executions_bytes_of(ex);
     for (ex = TAILQ_LAST(&set->all, execution_list); ex; ex = older) {
         older = TAILQ_PREV(ex, execution_list, link);
-        if (set->kept <= set->options.max_kept + set->active + set->waiting && bytes <= JOURNALS_BYTES_MAX)
+        if (set->kept <= o->max_kept + set->active + set->waiting && bytes <= o->max_bytes)
             return;
         if (ex->active || ex->queued)
             continue;
-        bytes -= journal_bytes(ex->journal);
+        bytes -= executions_bytes_of(ex);
         executions_forget(set, ex);
     }
 }
@@ -125,6 +133,21 @@ static char *executions_make_id(struct executions *set)
     }
 }
 
+/* A thousand manifests of 8 MiB may not wait at once. */
+static int executions_check_memory(struct executions *set, const struct start_request *r, struct err *err)
+{
+    size_t bytes = start_request_bytes(r);
+    const struct execution *ex;
+    if (set->active < set->options.max_running)
+        return 0;
+    TAILQ_FOREACH(ex, &set->queued, queue)
+    bytes += start_request_bytes(ex->request);
+    if (bytes <= set->options.max_bytes)
+        return 0;
+    return err_code(err, ERR_BUSY, "the executions that wait hold %zu MiB already; try again later",
+                    set->options.max_bytes >> 20);
+}
+
 static int executions_admit(struct executions *set, const struct start_request *r, const struct user *user,
                             struct err *err)
 {
@@ -143,7 +166,7 @@ static int executions_admit(struct executions *set, const struct start_request *
     if (set->active >= set->options.max_running && set->waiting >= set->options.max_queued)
         return err_code(err, ERR_BUSY, "%u executions run and %u wait already; try again later",
                         set->options.max_running, set->options.max_queued);
-    return 0;
+    return executions_check_memory(set, r, err);
 }
 
 /* The request of the execution that a retry names, in place of the asked one, which is freed. NULL with err.

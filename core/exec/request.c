@@ -124,6 +124,24 @@ static int request_manifest(json_t *root, struct start_request *r, struct err *e
     return 0;
 }
 
+/* What this version cannot do with a manifest is refused: to apply it instead could be the opposite of
+ * what was asked. */
+static int request_known(json_t *root, const struct start_request *r, struct err *err)
+{
+    static const char *const later[] = {"base", "leave"};
+    if (!start_request_is_apply(r))
+        return 0;
+    if (str_eq(r->action, "delete") || str_eq(r->action, "scale"))
+        return err_code(err, ERR_BAD_REQUEST, "this host cannot %s by a manifest yet: it can apply it",
+                        r->action);
+    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
+        json_t *value = json_object_get(root, later[i]);
+        if (json_string_length(value) || json_array_size(value))
+            return err_code(err, ERR_BAD_REQUEST, "this host does not know %s yet: leave it out", later[i]);
+    }
+    return 0;
+}
+
 static int request_check(const struct start_request *r, struct err *err)
 {
     if (!str_empty(r->retry_of))
@@ -160,7 +178,7 @@ struct start_request *start_request_parse(const char *json, size_t len, struct e
         request_bool(root, "kubernetesEquivalent", &r->kubernetes_equivalent, err) ||
         request_bool(root, "allowClusterWide", &r->allow_cluster_wide, err) ||
         request_bool(root, "force", &r->force, err) || request_manifest(root, r, err) ||
-        request_id(r->execution_id, err) || request_check(r, err))
+        request_id(r->execution_id, err) || request_check(r, err) || request_known(root, r, err))
         goto out;
     if (!r->args)
         r->args = mem_new(sizeof(*r->args));
@@ -232,6 +250,14 @@ void start_request_free(struct start_request *r)
     request_free_strings(r->take_over);
     free(r->yaml);
     free(r);
+}
+
+size_t start_request_bytes(const struct start_request *r)
+{
+    size_t bytes = r->yaml_len;
+    for (char **arg = r->args; *arg; arg++)
+        bytes += strlen(*arg);
+    return bytes;
 }
 
 bool start_request_is_apply(const struct start_request *r)

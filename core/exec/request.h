@@ -29,6 +29,9 @@ struct start_request *start_request_retry(const struct start_request *kept, cons
                                           struct err *err);
 void start_request_free(struct start_request *request);
 
+/* Memory of what may be large in it. */
+size_t start_request_bytes(const struct start_request *request);
+
 /* What it is: intent apply-yaml is never a command. */
 bool start_request_is_apply(const struct start_request *request);
 /* Does it touch a cluster: then authorizeExecution holds it. */

@@ -178,9 +178,8 @@ static void runner_start(struct execution *ex)
     r->execution = ex;
     execution_set_run(ex, r);
     execution_set_running(ex);
-    if (runner_spawn(r, &code, &err)) {
-        execution_finish(ex, &(struct execution_end){.exit_code = code, .error = err.text});
-    }
+    if (runner_spawn(r, &code, &err))
+        execution_finish(ex, &(struct execution_end){.exit_code = code, .error = err.text, .code = err.code});
 }
 
 static void runner_kill(void *arg)

@@ -41,7 +41,8 @@ end
 
 -- Applies one object. Returns it as the server has it now, and "created", "configured" or "unchanged".
 function M.object(ctx, obj)
-  if not obj.metadata.name then
+  local name = obj.metadata.name
+  if type(name) ~= "string" or name == "" then
     local created = ctx:create(obj)
     return created, "created", object.text(created)
   end

@@ -524,6 +524,41 @@ static void a_script_says_what_it_has_to_say_in_pieces(void **state)
     says(rig, "\"outcome\":\"succeeded\"");
 }
 
+static void manifests_that_are_kept_or_wait_have_a_bound_in_bytes(void **state)
+{
+    static const struct scripted script[] = {{"PATCH", "/", .deed = FAKE_HANG}, {0}};
+    struct rig *rig = *state;
+    struct err err;
+    struct buf yaml = {0};
+    rig_open_limited(rig, NULL, (struct executions_options){.max_running = 1, .max_bytes = 64 * 1024});
+    buf_puts(&yaml, MAP);
+    while (yaml.len < 30 * 1024)
+        buf_puts(&yaml, "# nothing\n");
+    rig_run(rig, buf_str(&yaml), ",\"executionId\":\"e1\"");
+    rig_run(rig, buf_str(&yaml), ",\"executionId\":\"e2\"");
+    rig_run(rig, buf_str(&yaml), ",\"executionId\":\"e3\"");
+    turn_for(rig->w, 10);
+    assert_null(executions_find(rig->executions, "e1"));
+    assert_non_null(executions_find(rig->executions, "e3"));
+    rig->scripted = script;
+    rig_start(rig, buf_str(&yaml), "");
+    assert_non_null(rig_ask(rig, buf_str(&yaml), "", "admin", &err));
+    assert_non_null(rig_ask(rig, buf_str(&yaml), "", "admin", &err));
+    assert_null(rig_ask(rig, buf_str(&yaml), "", "admin", &err));
+    assert_int_equal(err.code, ERR_BUSY);
+    buf_free(&yaml);
+}
+
+static void an_empty_name_beside_generateName_is_none(void **state)
+{
+    struct rig *rig = *state;
+    rig_open(rig, NULL);
+    rig_run(rig, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: '', generateName: a-}\n", "");
+    assert_int_equal(sent(rig, "POST"), 1);
+    rig_run(rig, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: , generateName: a-}\n", "");
+    assert_int_equal(sent(rig, "POST"), 2);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 
 int main(void)
@@ -542,6 +577,8 @@ int main(void)
         TEST(cancelled_after_a_part_of_it_was_written_it_is_not_called_not_started),
         cmocka_unit_test(the_longest_kind_takes_no_time),
         TEST(a_script_says_what_it_has_to_say_in_pieces),
+        TEST(manifests_that_are_kept_or_wait_have_a_bound_in_bytes),
+        TEST(an_empty_name_beside_generateName_is_none),
         TEST(queued_ones_are_cancelled_and_drained),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,6 +50,10 @@ static void what_is_wrong_is_refused_with_a_sentence_that_names_it(void **state)
         {"{\"intent\":\"apply-yaml\",\"yaml\":\" \\n\"}", "the manifest is empty"},
         {"{\"intent\":\"apply-yaml\",\"yaml\":{}}", "yaml must be a string"},
         {"{\"command\":\"__k8s-apply-yaml\",\"yaml\":\"a\"}", "needs intent"},
+        {"{\"intent\":\"apply-yaml\",\"yaml\":\"a\",\"action\":\"delete\"}", "cannot delete by a manifest"},
+        {"{\"intent\":\"apply-yaml\",\"yaml\":\"a\",\"action\":\"scale\"}", "cannot scale by a manifest"},
+        {"{\"intent\":\"apply-yaml\",\"yaml\":\"a\",\"base\":\"b\"}", "does not know base"},
+        {"{\"intent\":\"apply-yaml\",\"yaml\":\"a\",\"leave\":[{}]}", "does not know leave"},
         {"{\"intent\":\"frobnicate\"}", "no flow is named \"frobnicate\""},
     };
     (void)state;
