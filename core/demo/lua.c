@@ -2,6 +2,7 @@
  * error on that way leaks nothing. */
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/json-span.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "demo/demo-internal.h"
@@ -96,16 +97,41 @@ static int demo_lua_put(lua_State *L)
 
 struct demo_rows {
     struct buf *text;
+    bool bare;
     size_t count;
     char *ns, *name; /* of the last */
 };
+
+/* Without apiVersion and kind, which the list itself says. */
+static void demo_put_bare(struct buf *out, const char *body)
+{
+    struct json_span whole = {body, strlen(body)}, key, value;
+    const char *at = NULL;
+    bool comma = false;
+    buf_putc(out, '{');
+    while (json_span_next(whole, &at, &key, &value)) {
+        if ((key.len == 12 && memcmp(key.at, "\"apiVersion\"", 12) == 0) ||
+            (key.len == 6 && memcmp(key.at, "\"kind\"", 6) == 0))
+            continue;
+        if (comma)
+            buf_putc(out, ',');
+        comma = true;
+        buf_append(out, key.at, key.len);
+        buf_putc(out, ':');
+        buf_append(out, value.at, value.len);
+    }
+    buf_putc(out, '}');
+}
 
 static int demo_gather(void *arg, const struct store_row *row)
 {
     struct demo_rows *rows = arg;
     if (rows->count++)
         buf_putc(rows->text, ',');
-    buf_puts(rows->text, row->body);
+    if (rows->bare)
+        demo_put_bare(rows->text, row->body);
+    else
+        buf_puts(rows->text, row->body);
     free(rows->ns);
     free(rows->name);
     rows->ns = mem_str(row->ns);
@@ -113,8 +139,8 @@ static int demo_gather(void *arg, const struct store_row *row)
     return rows->text->failed;
 }
 
-/* text(resource, ns or nil, after ns, after name, limit) → the objects' texts with commas, how many, ns and
- * name of the last */
+/* text(resource, ns or nil, after ns, after name, limit, bare) → the objects' texts with commas, how many,
+ * ns and name of the last */
 static int demo_lua_text(lua_State *L)
 {
     struct err err;
@@ -122,6 +148,7 @@ static int demo_lua_text(lua_State *L)
     const char *resource = luaL_checkstring(L, 1), *ns = luaL_optstring(L, 2, NULL);
     struct store_key after = {resource, luaL_optstring(L, 3, ""), luaL_optstring(L, 4, "")};
     size_t limit = (size_t)luaL_optinteger(L, 5, 0);
+    rows.bare = lua_toboolean(L, 6);
     int rc = store_each(demo_here(L)->store, resource, ns, &after, limit, demo_gather, &rows, &err);
     /* Names are short: what raises here would be no memory for them, and the process ends with that. */
     lua_settop(L, 0);

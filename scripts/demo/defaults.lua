@@ -93,6 +93,7 @@ local function job_spec(spec)
   default(spec, "completionMode", "NonIndexed")
   default(spec, "suspend", false)
   default(spec, "podReplacementPolicy", "TerminatingOrFailed")
+  default(spec, "manualSelector", false)
 end
 
 local function rolling(strategy, values)
@@ -154,7 +155,8 @@ function of.StatefulSet(_, spec)
   end
 end
 
-function of.DaemonSet(_, spec)
+function of.DaemonSet(obj, spec)
+  default(table_at(obj.metadata, "annotations"), "deprecated.daemonset.template.generation", "1")
   template(spec)
   default(spec, "revisionHistoryLimit", 10)
   rolling(table_at(spec, "updateStrategy"), { maxSurge = 0, maxUnavailable = 1 })
@@ -258,11 +260,16 @@ function of.Namespace(obj)
   if name then default(table_at(obj.metadata, "labels"), "kubernetes.io/metadata.name", name) end
 end
 
+-- Lists of Kubernetes' own kinds that are not written when they are empty.
+local OMITTED = { env = true, envFrom = true, ports = true, volumeMounts = true, volumeDevices = true, args = true,
+  command = true, volumes = true, tolerations = true, imagePullSecrets = true, initContainers = true,
+  hostAliases = true, topologySpreadConstraints = true, volumeClaimTemplates = true, items = true, subsets = true }
+
 -- Kubernetes' own kinds know no null: it is as if the field were not there.
 local function without_null(value)
   if type(value) ~= "table" then return end
   for key, inner in next, value do
-    if inner == null then
+    if inner == null or OMITTED[key] and type(inner) == "table" and is_list(inner) and #inner == 0 then
       if not is_list(value) then value[key] = nil end
     else
       without_null(inner)
@@ -278,7 +285,7 @@ local DROPPED = { "data", "binaryData", "labels", "annotations", "finalizers", "
 
 -- Fills in what is missing, in place, and returns the object.
 function M.fill(obj, kind)
-  without_null(obj)
+  if not kind.custom then without_null(obj) end
   local meta = table_at(obj, "metadata")
   for _, at in ipairs { obj, meta } do
     for _, name in ipairs(DROPPED) do

@@ -106,6 +106,12 @@ function M.group(name)
   return answer
 end
 
+-- Is it a group, or (with a version) a version of one?
+function M.serves(group, version)
+  local found = groups()[group]
+  return found and (not version or found.by[version]) and true or false
+end
+
 -- APIResourceList of "v1" or "apps/v1".
 function M.resources(group, version)
   local found = groups()[group]

@@ -13,7 +13,7 @@ local KEYS = {
 local CONTAINER_PORTS, SERVICE_PORTS = { "containerPort", "protocol" }, { "port", "protocol" }
 local ATOMIC = {
   selector = true, labelSelector = true, podSelector = true, namespaceSelector = true, nodeSelector = true,
-  roleRef = true, fieldRef = true, resourceFieldRef = true, scaleTargetRef = true, involvedObject = true,
+  roleRef = true, fieldRef = true, resourceFieldRef = true, involvedObject = true,
   secretRef = true, targetRef = true,
 }
 
@@ -132,7 +132,7 @@ end
 -- In the set of what an update added, maps and lists that are new stand themselves; but not these, which
 -- every object of Kubernetes' own has.
 local ALWAYS = { metadata = true, spec = true, status = true, template = true, strategy = true,
-  updateStrategy = true, containers = true, jobTemplate = true }
+  updateStrategy = true, containers = true, jobTemplate = true, scaleTargetRef = true, podSelector = true }
 
 -- Everything below a value: key → { value, the nearest field above it, its own name (nil for an item) }.
 local function below(value, how, at, name)
@@ -155,12 +155,14 @@ end
 
 local function set_of(value, kind, at, name, added)
   local how, children = rule(value, kind, at, name), {}
-  if is_whole(how) or next(value) == nil then return {} end
+  local always = ALWAYS[name] or name == "resources" and at == "spec"
+  if type(value) == "table" and next(value) == nil then return not (added and always) and {} or nil end
+  if is_whole(how) then return {} end
   for key, child in next, below(value, how, at, name) do
     children[key] = set_of(child[1], kind, child[2], child[3], added)
   end
   local item = at ~= nil and name == nil
-  return make(item or added and not ALWAYS[name], children)
+  return make(item or added and not always, children)
 end
 
 -- The set of a manifest: its leaves, and the items of its lists.

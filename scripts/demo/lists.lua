@@ -55,14 +55,15 @@ function M.shape(r, obj)
   return form and partial(obj) or obj
 end
 
-local function piece(r, metadata)
+local function piece(r, metadata, bare)
   local after_ns, after_name = continued(r)
   local limit = math.tointeger(tonumber(r.query.limit)) or 0
   local space = r.namespace ~= "" and r.namespace or nil
-  local text, count = store.text(r.kind.key, space, after_ns, after_name, limit > 0 and limit + 1 or 0)
+  local text, count = store.text(r.kind.key, space, after_ns, after_name, limit > 0 and limit + 1 or 0,
+    bare)
   if limit > 0 and count > limit then
     local ns, name, _
-    text, _, ns, name = store.text(r.kind.key, space, after_ns, after_name, limit)
+    text, _, ns, name = store.text(r.kind.key, space, after_ns, after_name, limit, bare)
     metadata.continue = ("%d~%s~%s"):format(store.revision(), ns, name)
   end
   return text
@@ -71,9 +72,10 @@ end
 function M.list(r)
   local metadata = { resourceVersion = tostring(store.revision()) }
   local form = form_of(r)
-  local text = piece(r, metadata)
   local selects = (r.query.labelSelector or "") ~= "" or (r.query.fieldSelector or "") ~= ""
-  if not form and not selects and r.version == r.kind.stored then
+  local plain = not form and not selects and r.version == r.kind.stored
+  local text = piece(r, metadata, plain and not r.kind.custom)
+  if plain then
     return table.concat { '{"apiVersion":', store.write(r.api_version), ',"items":[', text, '],"kind":',
       store.write(list_kind(r.kind)), ',"metadata":', store.write(metadata), "}" }, 200
   end
@@ -85,6 +87,7 @@ function M.list(r)
     return { kind = "PartialObjectMetadataList", apiVersion = "meta.k8s.io/v1", metadata = metadata,
       items = found }, 200
   end
+  for _, obj in ipairs(r.kind.custom and {} or found) do obj.kind, obj.apiVersion = nil, nil end
   return { kind = list_kind(r.kind), apiVersion = r.api_version, metadata = metadata, items = found }, 200
 end
 

@@ -63,7 +63,7 @@ end
 local function sorted_ids(by)
   local ids = {}
   for id in next, by do ids[#ids + 1] = id end
-  table.sort(ids)
+  table.sort(ids, function(a, b) return by[a].manager .. a < by[b].manager .. b end)
   return ids
 end
 

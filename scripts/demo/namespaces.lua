@@ -21,7 +21,8 @@ function M.run(space)
   end
   local waits = false
   content(name, function(kind, obj)
-    if kind.key ~= "pods" and #(obj.metadata.finalizers or {}) > 0 and kind.key ~= "persistentvolumeclaims" then
+    local guarded = #(obj.metadata.finalizers or {}) > 0 and kind.key ~= "persistentvolumeclaims"
+    if kind.key ~= "pods" and guarded then
       waits = true
       if not obj.metadata.deletionTimestamp then write.delete(kind.key, obj) end
     elseif store.get(kind.key, name, obj.metadata.name) then

@@ -121,6 +121,11 @@ end
 
 local function check_preconditions(r, meta, live)
   if meta.uid and meta.uid ~= "" and meta.uid ~= live.metadata.uid then
+    if r.patches then
+      local cause = { field = "metadata.uid", reason = "FieldValueInvalid",
+        message = store.write(meta.uid) .. ": field is immutable" }
+      status.invalid(r.kind, live.metadata.name, { cause, cause })
+    end
     status.conflict(r.kind, live.metadata.name, ("Precondition failed: UID in precondition: %s, UID in object meta: %s")
       :format(meta.uid, live.metadata.uid))
   end
@@ -204,8 +209,8 @@ end
 local function apply(r, config)
   local live = store.get(r.kind.key, r.namespace, r.name)
   if not r.query.fieldManager or r.query.fieldManager == "" then
-    status.fail(422, "Invalid", 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for '
-      .. "apply patch")
+    status.invalid({ kind = "PatchOptions", group = "meta.k8s.io" }, "", { { field = "fieldManager",
+      reason = "FieldValueRequired", message = "is required for apply patch" } })
   end
   check_body(r, config)
   if config.metadata.managedFields and #config.metadata.managedFields > 0 then
@@ -244,6 +249,7 @@ local PATCHES = {
 }
 
 function M.patch(r, body)
+  r.patches = true
   if r.content_type == "application/apply-patch+yaml" then return apply(r, body) end
   local how = PATCHES[r.content_type]
   if not how or r.kind.custom and how == patch.strategic then
@@ -271,7 +277,7 @@ local function scale_of(obj)
     kind = "Scale", apiVersion = "autoscaling/v1",
     metadata = { name = m.name, namespace = m.namespace, uid = m.uid, resourceVersion = m.resourceVersion,
       creationTimestamp = m.creationTimestamp },
-    spec = { replicas = obj.spec.replicas or 0 },
+    spec = { replicas = obj.spec.replicas ~= 0 and obj.spec.replicas or nil },
     status = { replicas = (obj.status or {}).replicas or 0, selector = selector_text(obj.spec.selector) },
   }
 end
@@ -337,7 +343,7 @@ function M.end_of(r, obj, options)
   local grace = options.gracePeriodSeconds
   local waits = r.kind.kind == "Namespace"
     or r.kind.kind == "Pod" and obj.spec.nodeName ~= nil and grace ~= 0
-    or #(obj.metadata.finalizers or {}) > 0 and r.kind.kind ~= "PersistentVolumeClaim"
+    or #(obj.metadata.finalizers or {}) > 0 and not r.kind.key:find("^persistentvolume")
   if r.dry then return waits and obj end
   if not waits then
     M.remove(r, obj, options.propagationPolicy == "Orphan")
@@ -353,16 +359,22 @@ function M.end_of(r, obj, options)
   return keep(r, "MODIFIED", ending, obj)
 end
 
+-- Kinds whose delete answers with the object.
+local RETURNED = { Pod = true, Service = true, ServiceAccount = true, PersistentVolume = true,
+  PersistentVolumeClaim = true }
+
 function M.delete(r, options)
   local live = read(r)
   local pre = type(options.preconditions) == "table" and options.preconditions or {}
-  check_preconditions(r, pre, live)
+  local m = live.metadata
+  if pre.uid and pre.uid ~= m.uid then status.changed(r.kind, r.name, "UID", pre.uid, m.uid) end
+  if pre.resourceVersion and pre.resourceVersion ~= m.resourceVersion then
+    status.changed(r.kind, r.name, "ResourceVersion", pre.resourceVersion, m.resourceVersion)
+  end
   options.propagationPolicy = options.propagationPolicy or r.query.propagationPolicy
   options.gracePeriodSeconds = options.gracePeriodSeconds or math.tointeger(tonumber(r.query.gracePeriodSeconds))
   local left = M.end_of(r, live, options)
-  if left or r.kind.kind == "Pod" or r.kind.kind == "ServiceAccount" then
-    return left or live, 200
-  end
+  if left or RETURNED[r.kind.kind] then return left or live, 200 end
   local kind = r.kind
   return { kind = "Status", apiVersion = "v1", metadata = {}, status = "Success", details = {
     name = r.name, group = kind.group ~= "" and kind.group or nil, kind = kind.plural, uid = live.metadata.uid } }, 200

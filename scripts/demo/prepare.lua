@@ -67,6 +67,14 @@ local function job(obj)
     ["batch.kubernetes.io/job-name"] = name, ["job-name"] = name } do
     meta.labels[key] = value
   end
+  if not obj.metadata.labels then obj.metadata.labels = require("demo.fields").copy(meta.labels) end
+end
+
+local function daemonset(obj, live)
+  local notes, key = obj.metadata.annotations, "deprecated.daemonset.template.generation"
+  local before = math.tointeger(tonumber((live.metadata.annotations or {})[key])) or 1
+  local same = require("demo.fields").same(obj.spec.template, live.spec.template)
+  notes[key] = tostring(same and before or before + 1)
 end
 
 local function crd(obj)
@@ -103,8 +111,9 @@ function M.create(obj, kind)
       end
     end
   end
-  if kind.kind == "PersistentVolumeClaim" then
-    obj.metadata.finalizers = obj.metadata.finalizers or list { "kubernetes.io/pvc-protection" }
+  local guard = kind.kind == "PersistentVolumeClaim" and "pvc" or kind.kind == "PersistentVolume" and "pv"
+  if guard then
+    obj.metadata.finalizers = obj.metadata.finalizers or list { "kubernetes.io/" .. guard .. "-protection" }
   end
 end
 
@@ -124,6 +133,7 @@ function M.update(obj, live, kind, part)
   if kind.status or not kind.custom then obj.status = live.status end
   if kind.kind == "Service" then service(obj.spec, live)
   elseif kind.kind == "Pod" then pod(obj)
+  elseif kind.kind == "DaemonSet" then daemonset(obj, live)
   elseif kind.kind == "Job" then obj.spec.selector = obj.spec.selector or live.spec.selector
   elseif kind.kind == "Namespace" then obj.spec.finalizers = live.spec.finalizers
   elseif kind.kind == "CustomResourceDefinition" then crd(obj)

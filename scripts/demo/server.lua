@@ -20,6 +20,9 @@ local function health()
   return { status = 200, body = "ok", type = "text" }
 end
 
+-- What a path of no group at all gets.
+local NO_PAGE = { status = 404, body = "404 page not found\n", type = "text" }
+
 local function discovered(req, words)
   local wants = req.accept:find("as=APIGroupDiscoveryList", 1, true)
   if #words == 1 and wants then
@@ -29,6 +32,7 @@ local function discovered(req, words)
     return { status = 200, body = #words == 1 and discovery.core() or discovery.resources("", words[2]) }
   end
   if #words == 1 then return { status = 200, body = discovery.groups() } end
+  if not discovery.serves(words[2], words[3]) then return NO_PAGE end
   return { status = 200, body = #words == 2 and discovery.group(words[2]) or discovery.resources(words[2], words[3]) }
 end
 
@@ -40,6 +44,7 @@ local function target(group, version, words)
     ns, at = words[2], 3
   end
   local kind = kinds.find(group, version, words[at])
+  if not kind and not discovery.serves(group, version) then return nil end
   if not kind or #words > at + 2 or (ns ~= "" and not kind.namespaced) then status.no_path() end
   local sub = words[at + 2]
   if sub and not (sub == "status" and kind.status or sub == "scale" and kind.scale) then status.no_path() end
@@ -116,6 +121,7 @@ end
 
 local function served(req, group, version, words)
   local kind, ns, name, sub = target(group, version, words)
+  if not kind then return NO_PAGE end
   local r = request_of(req, kind, version, ns, name, sub)
   local method = req.method == "HEAD" and "GET" or req.method
   local watches = req.query.watch == "true" or req.query.watch == "1"
@@ -136,7 +142,7 @@ local function route(req)
   if first == "api" and #words <= 2 or first == "apis" and #words <= 3 then return discovered(req, words) end
   if first == "api" then return served(req, "", words[2], table.move(words, 3, #words, 1, {})) end
   if first == "apis" then return served(req, words[2], words[3], table.move(words, 4, #words, 1, {})) end
-  status.no_path()
+  return NO_PAGE
 end
 
 -- What C calls for each request.

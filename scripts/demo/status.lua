@@ -35,6 +35,14 @@ function M.conflict(kind, name, why)
     details(kind, name))
 end
 
+-- A precondition of a delete that does not hold: "UID" or "ResourceVersion".
+function M.changed(kind, name, what, wanted, has)
+  M.fail(409, "Conflict", ('Operation cannot be fulfilled on %s "%s": the %s in the precondition (%s) does not match '
+    .. "the %s in record (%s). The object might have been %s"):format(kind.kind, name, what, wanted, what, has,
+    what == "UID" and "deleted and then recreated" or "modified"), { name = name, kind = kind.kind,
+    group = kind.group ~= "" and kind.group or nil })
+end
+
 function M.bad(message, ...)
   M.fail(400, "BadRequest", select("#", ...) > 0 and message:format(...) or message)
 end
@@ -52,16 +60,19 @@ local KINDS = { FieldValueRequired = "Required value", FieldValueInvalid = "Inva
 
 -- causes: { { field, reason, message } … }: message is what comes after "Invalid value: ".
 function M.invalid(kind, name, causes)
-  local texts, listed = {}, list {}
+  local texts, listed, said = {}, list {}, {}
   for i, c in ipairs(causes) do
     local text = KINDS[c.reason] .. (c.message and ": " .. c.message or "")
     listed[i] = { reason = c.reason, message = text, field = c.field }
-    texts[i] = c.field .. ": " .. text
+    text = c.field .. ": " .. text
+    if not said[text] then texts[#texts + 1] = text end
+    said[text] = true
   end
   local who = kind.group == "" and kind.kind or kind.kind .. "." .. kind.group
   local what = #texts == 1 and texts[1] or "[" .. table.concat(texts, ", ") .. "]"
   M.fail(422, "Invalid", ('%s "%s" is invalid: %s'):format(who, name, what),
-    { name = name, group = kind.group ~= "" and kind.group or nil, kind = kind.kind, causes = listed })
+    { name = name ~= "" and name or nil, group = kind.group ~= "" and kind.group or nil, kind = kind.kind,
+      causes = listed })
 end
 
 return M

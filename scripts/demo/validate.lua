@@ -208,7 +208,11 @@ local function immutable(p, obj, live, kind)
   for _, path in ipairs(IMMUTABLE[kind.kind] or {}) do
     local now, was = at_path(obj, path), at_path(live, path)
     if not fields.same(now, was) then
-      p.invalid(path, now == nil and null or now, path == "roleRef" and "cannot change roleRef" or "field is immutable")
+      if path == "roleRef" then
+        p.invalid(path, { APIGroup = now.apiGroup, Kind = now.kind, Name = now.name }, "cannot change roleRef")
+      else
+        p.invalid(path, now == nil and null or now, "field is immutable")
+      end
     end
   end
   for _, path in ipairs(kind.kind == "StatefulSet" and STATEFUL or {}) do

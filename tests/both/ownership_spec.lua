@@ -1,6 +1,6 @@
 -- Whose field is whose, when somebody else has been at the object before.
 
-local cluster = require "tests.cluster.support"
+local cluster = require "tests.both.support"
 
 local MANIFEST = [[
 apiVersion: apps/v1
@@ -44,7 +44,7 @@ describe("an object that kubectl apply had made", function()
   end
 
   it("loses the lines that the manifest no longer has", function()
-    cluster.kubectl({ "apply", "-n", ns, "-f", "-" }, with "lines")
+    cluster.kubectl_apply(ns, with "lines")
     local result = apply(with("lines", without_lines))
     assert.equal(0, result.code)
     assert.matches("deployment.apps/lines: the fields of kubectl-client-side-apply are now managed by moonsail\n"
@@ -61,7 +61,7 @@ describe("an object that kubectl apply had made", function()
   end)
 
   it("is told about truly by a dry-run, which moves nothing", function()
-    cluster.kubectl({ "apply", "-n", ns, "-f", "-" }, with "dry")
+    cluster.kubectl_apply(ns, with "dry")
     local before = cluster.get("deployment", "dry", ns).metadata.managedFields
     local removed = apply(with("dry", without_lines), "--dry-run")
     assert.matches("deployment.apps/dry: ownership would move from kubectl-client-side-apply to moonsail\n"
@@ -77,9 +77,9 @@ describe("an object that kubectl apply had made", function()
 
   it("keeps what another server-side manager owns, and a conflict names it", function()
     apply(with "owned")
-    cluster.kubectl({ "scale", "deployment/owned", "-n", ns, "--replicas=7" })
-    cluster.kubectl({ "patch", "deployment/owned", "-n", ns, "--field-manager=hand", "-p",
-      '{"spec":{"template":{"spec":{"containers":[{"name":"web","image":"example/web:9"}]}}}}' })
+    cluster.patch("deployment", "owned", ns, { spec = { replicas = 7 } }, { type = "merge", sub = "scale" })
+    cluster.patch("deployment", "owned", ns,
+      '{"spec":{"template":{"spec":{"containers":[{"name":"web","image":"example/web:9"}]}}}}', { manager = "hand" })
     local result = apply(with "owned")
     assert.equal(1, result.code)
     assert.matches('"hand" using apps/v1', result.stderr, 1, true)
@@ -97,8 +97,7 @@ describe("an object that kubectl apply had made", function()
 
   it("made by kubectl edit is a conflict that names it", function()
     apply(with "edited")
-    cluster.kubectl({ "patch", "deployment/edited", "-n", ns, "--field-manager=kubectl-edit", "-p",
-      '{"spec":{"replicas":5}}' })
+    cluster.patch("deployment", "edited", ns, { spec = { replicas = 5 } }, { manager = "kubectl-edit" })
     local result = apply(with "edited")
     assert.equal(1, result.code)
     assert.matches('conflict with "kubectl-edit" using apps/v1: .spec.replicas', result.stderr, 1, true)
