@@ -39,7 +39,7 @@ function DryTag(props: { execution: Execution }): JSX.Element {
 function Tab(props: { execution: Execution }): JSX.Element {
   const selected = () => panel.active === props.execution.id;
   return (
-    <div class="tab" classList={{ selected: selected() }}>
+    <div class="tab" role="presentation" classList={{ selected: selected() }}>
       <button
         type="button"
         role="tab"
@@ -55,14 +55,10 @@ function Tab(props: { execution: Execution }): JSX.Element {
         <span class="pale number">{duration(elapsed(props.execution))}</span>
       </button>
       <Show when={hasEnded(props.execution)}>
-        <button
-          type="button"
-          class="bare close"
-          aria-label={`Close ${props.execution.label}`}
-          onClick={() => closeTab(props.execution.id)}
-        >
+        {/* For the pointer. A list of tabs holds nothing but tabs; by keyboard it is Delete, or the button at the end. */}
+        <span class="close" aria-hidden="true" title="Close" onClick={() => closeTab(props.execution.id)}>
           <Icon name="close" />
-        </button>
+        </span>
       </Show>
     </div>
   );
@@ -146,6 +142,21 @@ function SizeButtons(): JSX.Element {
   );
   return (
     <div class="sizes">
+      <Show when={panel.dock !== "folded" && activeExecution()} keyed>
+        {(e) => (
+          <Show when={hasEnded(e)}>
+            <button
+              type="button"
+              class="bare close-tab"
+              aria-label="Close this tab"
+              title="Close this tab"
+              onClick={() => closeTab(e.id)}
+            >
+              <Icon name="close" />
+            </button>
+          </Show>
+        )}
+      </Show>
       {panel.dock === "maximised"
         ? button("open", "Smaller", "restore")
         : button("maximised", "Maximise", "maximise")}
@@ -174,7 +185,7 @@ function dockKey(event: KeyboardEvent): void {
   else if (key === "f") document.querySelector<HTMLElement>(".log .follow")?.click();
   else if (key === "e") setDock(panel.dock === "folded" ? "open" : "folded");
   else if (key === "E") setDock(panel.dock === "maximised" ? "open" : "maximised");
-  else if (key === "X" && e) closeTab(e.id);
+  else if ((key === "X" || (inTabs && key === "Delete")) && e) closeTab(e.id);
   else if (key === "[" || (inTabs && key === "ArrowLeft")) selectTab(-1);
   else if (key === "]" || (inTabs && key === "ArrowRight")) selectTab(1);
   else if (/^[1-9]$/.test(key) && panel.tabs[Number(key) - 1])

@@ -62,9 +62,9 @@ function Row(props: { row: LogRow; place: number; heading: string }): JSX.Elemen
     );
   }
   const stderr = row.kind === "stderr";
-  const mark = stderr ? "E" : warns(row.text) ? "W" : "";
+  const mark = warns(row.text) ? "W" : stderr ? "E" : "";
   return (
-    <div class="log-row" classList={{ stderr, warning: mark === "W" }} style={top}>
+    <div class="log-row" classList={{ stderr: mark === "E", warning: mark === "W" }} style={top}>
       <span class="seq">{count(row.seq)}</span>
       <Show when={timestamps()}>
         <time>{clockMs(row.time)}</time>

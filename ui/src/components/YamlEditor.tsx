@@ -62,6 +62,19 @@ const colors = syntaxHighlighting(
   ]),
 );
 
+/**
+ * Chromium gives what is typed over a coloured selection a style attribute, which the policy
+ * blocks aloud. So the selection is replaced here, and the browser has nothing to dress.
+ */
+function typeOver(event: InputEvent, view: EditorView): boolean {
+  if (event.inputType !== "insertText" || event.data === null || event.isComposing || !event.cancelable)
+    return false;
+  if (view.state.selection.ranges.every((range) => range.empty)) return false;
+  event.preventDefault();
+  view.dispatch(view.state.replaceSelection(event.data), { userEvent: "input.type", scrollIntoView: true });
+  return true;
+}
+
 export default function YamlEditor(props: YamlEditorProps): JSX.Element {
   let host!: HTMLDivElement;
   onMount(() => {
@@ -98,7 +111,8 @@ export default function YamlEditor(props: YamlEditorProps): JSX.Element {
           yaml(),
           colors,
           look,
-          EditorView.contentAttributes.of({ "aria-label": "Manifest, YAML" }),
+          EditorView.contentAttributes.of({ "aria-label": "Manifest, YAML", tabindex: "0" }),
+          EditorView.domEventHandlers({ beforeinput: typeOver }),
           EditorView.updateListener.of((update) => {
             if (update.docChanged) props.onChange(update.state.doc.toString());
             if (update.selectionSet || update.docChanged) {

@@ -1,5 +1,5 @@
 /** What ran and runs, newest first. A row opens it in the dock. */
-import { createEffect, createMemo, For, type JSX, onCleanup, Show } from "solid-js";
+import { createEffect, createMemo, For, type JSX, onCleanup, Show, untrack } from "solid-js";
 import { Icon } from "../components/Icon";
 import { Status } from "../components/Status";
 import { now } from "../lib/clock";
@@ -90,7 +90,7 @@ export function ExecutionsPage(): JSX.Element {
   // A link to one opens it, wherever it came from.
   createEffect(() => {
     const id = /^\/executions\/([^/]+)$/.exec(address().pathname)?.[1];
-    if (id) reattachExecution(decodeURIComponent(id));
+    if (id) untrack(() => reattachExecution(decodeURIComponent(id)));
   });
   createEffect(() => {
     const asked = query();

@@ -1,6 +1,6 @@
 /** The executions that are open in the dock, and what a person does with them. */
-import { batch, createRoot } from "solid-js";
-import { createStore, produce } from "solid-js/store";
+import { batch, createRoot, untrack } from "solid-js";
+import { createStore, produce, reconcile } from "solid-js/store";
 import { LogBuffer } from "../lib/logbuffer";
 import { documentsOf } from "../lib/manifest";
 import { ApiError, api, type ExecutionQuery } from "../net/api";
@@ -83,8 +83,14 @@ export const logOf = (executionId: string): LogBuffer | undefined => behind.get(
 /** The manifest that was sent from this page; "" where this page did not. */
 export const yamlOf = (executionId: string): string => behind.get(executionId)?.yaml ?? "";
 export const activeExecution = (): Execution | undefined => panel.executions[panel.active];
-export const runningCount = (): number =>
-  panel.recent.filter((r) => r.status === "running" || r.status === "planned").length;
+/** How many run on the host, as far as this page has heard: a socket knows sooner than the list. */
+export function runningCount(): number {
+  const open = panel.tabs.filter((id) => panel.executions[id] && !hasEnded(panel.executions[id]));
+  const others = panel.recent.filter(
+    (r) => (r.status === "running" || r.status === "planned") && !panel.executions[r.executionId],
+  );
+  return open.length + others.length;
+}
 
 // ---- events come in ----
 
@@ -286,17 +292,17 @@ let listQuery: ExecutionQuery | null = null;
 /** The list of the page Executions. With `older`, the ones before the last that is shown. */
 export async function listExecutions(query: ExecutionQuery, older = false): Promise<void> {
   listQuery = query;
-  const before = older ? panel.listed.at(-1)?.executionId : undefined;
+  const shown = untrack(() => [...panel.listed]);
+  const before = older ? shown.at(-1)?.executionId : undefined;
   // What was loaded by scrolling stays loaded as the list is read anew.
-  const limit = older ? 50 : Math.min(200, Math.max(50, panel.listed.length));
+  const limit = older ? 50 : Math.min(200, Math.max(50, shown.length));
   try {
     const found = await api.executions({ ...query, limit, ...(before ? { before } : {}) });
     if (listQuery !== query) return;
-    setPanel({
-      listed: before ? [...panel.listed, ...found] : found,
-      listedAll: found.length < limit,
-      listedKnown: true,
-      hostError: "",
+    batch(() => {
+      // Rows that stay are the same rows: what is under a pointer or has the focus is not made anew.
+      setPanel("listed", reconcile(before ? [...shown, ...found] : found, { key: "executionId" }));
+      setPanel({ listedAll: found.length < limit, listedKnown: true, hostError: "" });
     });
   } catch (error) {
     setPanel("hostError", error instanceof Error ? error.message : String(error));
