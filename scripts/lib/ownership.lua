@@ -23,6 +23,11 @@ local function is_ours(entry)
   return entry.manager == MANAGER and entry.operation == "Apply" and not entry.subresource
 end
 
+-- A copy of the field set of an entry; empty where the entry has none.
+local function fields_of(entry)
+  return type(entry.fieldsV1) == "table" and object.copy(entry.fieldsV1) or {}
+end
+
 -- Adds the field set b to a. FieldsV1 is nested maps, "." marks the field itself.
 local function union(a, b)
   for key, below in next, b do
@@ -47,8 +52,10 @@ local function upgraded(managed, names)
   for _, entry in ipairs(managed) do
     if is_ours(entry) then
       ours = object.copy(entry)
+      ours.fieldsV1 = fields_of(entry)
     elseif is_taken(entry, names) then
       local copy = object.copy(entry)
+      copy.fieldsV1 = fields_of(entry)
       local last_applied = split_last_applied(copy.fieldsV1)
       if next(copy.fieldsV1) ~= nil then
         union(taken, copy.fieldsV1)
@@ -135,23 +142,21 @@ local function item_place(items, key)
 end
 
 -- Takes out of `value` what `fields` names and no set of `others` does. Returns whether there was any.
+-- What is only on the way to a field (no "." in its set) is nobody's, so it stays: metadata, spec …
 local function remove_owned(value, fields, others)
   local gone, removed = {}, false
   for key, below in next, fields do
-    local sets, leaf_owned = {}, false
-    for _, set in ipairs(others) do
-      if set[key] then
-        sets[#sets + 1] = set[key]
-        leaf_owned = true
-      end
-    end
+    local sets = {}
+    for _, set in ipairs(others) do sets[#sets + 1] = set[key] end
+    local is_field = next(below) == nil or below["."] ~= nil
     local place = key:match("^f:(.*)$")
     if not place and key ~= "." and is_list(value) then place = item_place(value, key) end
     local inner = place and value[place]
-    if inner ~= nil and not leaf_owned then
+    if inner ~= nil and is_field and #sets == 0 then
       gone[#gone + 1] = place
-    elseif type(inner) == "table" then
-      removed = remove_owned(inner, below, sets) or removed
+    elseif type(inner) == "table" and remove_owned(inner, below, sets) then
+      removed = true
+      if next(inner) == nil and #sets == 0 then gone[#gone + 1] = place end
     end
   end
   if is_list(value) then
@@ -172,17 +177,17 @@ function M.preview(ctx, live, answer)
   local taken, others = {}, {}
   for _, entry in ipairs(live.metadata.managedFields or {}) do
     if is_taken(entry, names) then
-      local copy = object.copy(entry.fieldsV1)
+      local copy = fields_of(entry)
       others[#others + 1] = split_last_applied(copy)
       union(taken, copy)
     elseif not is_ours(entry) then
-      others[#others + 1] = entry.fieldsV1
+      others[#others + 1] = fields_of(entry)
     end
   end
   if next(taken) == nil then return answer end
   ctx:line("%s: ownership would move from %s to %s", object.text(live), names_of(live, names), MANAGER)
   for _, entry in ipairs(answer.metadata.managedFields or {}) do
-    if is_ours(entry) then others[#others + 1] = entry.fieldsV1 end
+    if is_ours(entry) then others[#others + 1] = fields_of(entry) end
   end
   if not remove_owned(answer, taken, others) then return answer end
   answer.metadata.managedFields = nil

@@ -559,6 +559,37 @@ static void an_empty_name_beside_generateName_is_none(void **state)
     assert_int_equal(sent(rig, "POST"), 2);
 }
 
+static void a_dry_run_takes_out_what_would_go_and_not_the_way_to_it(void **state)
+{
+#define LABELLED(fields, manager, operation)                                                                 \
+    "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"a\",\"namespace\":\"apps\","     \
+    "\"uid\":"                                                                                               \
+    "\"u\",\"labels\":{\"drop\":\"1\"},\"managedFields\":[{\"manager\":\"" manager                           \
+    "\",\"operation\":\"" operation                                                                          \
+    "\",\"apiVersion\":\"v1\",\"fieldsType\":\"FieldsV1\",\"fieldsV1\":" fields                              \
+    "}]},\"data\":{\"k\":\"v\"}}"
+    static const char live[] =
+        LABELLED("{\"f:metadata\":{\"f:labels\":{\".\":{},\"f:drop\":{}}},\"f:data\":{\".\":{},\"f:k\":{}}}",
+                 "tool", "Update");
+    static const char answer[] = LABELLED("{\"f:data\":{\"f:k\":{}}}", "moonsail", "Apply");
+    static const struct scripted script[] = {
+        {.method = "GET", .target = "/api/v1/namespaces/apps/", .status = 200, .body = live},
+        {.method = "PATCH", .target = "/", .status = 200, .body = answer},
+        {0}};
+    struct rig *rig = *state;
+    rig->scripted = script;
+    rig_open(rig, NULL);
+    rig_run(rig, MAP, ",\"mode\":\"dry-run\",\"takeOver\":[\"tool\"]");
+    says(rig, "ownership would move from tool to moonsail");
+    says(rig, "would be configured");
+    const struct fake_asked *asked = &rig->w->api.asked[rig->w->api.count - 1];
+    assert_string_equal(asked->method, "PUT");
+    assert_non_null(strstr(asked->target, "dryRun=All"));
+    assert_non_null(strstr(asked->body, "\"name\":\"a\""));
+    assert_non_null(strstr(asked->body, "\"k\":\"v\""));
+    assert_null(strstr(asked->body, "labels"));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 
 int main(void)
@@ -579,6 +610,7 @@ int main(void)
         TEST(a_script_says_what_it_has_to_say_in_pieces),
         TEST(manifests_that_are_kept_or_wait_have_a_bound_in_bytes),
         TEST(an_empty_name_beside_generateName_is_none),
+        TEST(a_dry_run_takes_out_what_would_go_and_not_the_way_to_it),
         TEST(queued_ones_are_cancelled_and_drained),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
