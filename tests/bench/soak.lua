@@ -220,19 +220,22 @@ function heavy.busy()
   sleep(1)
 end
 
--- How many of a hundred. Each worker draws its next work, so that the mix of what the host keeps of a
--- thousand executions stays the same however busy the machine is, and its memory can be compared.
+-- How many of a hundred. The workers draw from a shuffled deck of a hundred, so that what the host keeps
+-- of a thousand executions is always of one mix, however busy the machine is, and its memory compares.
 local shares = {
   applies = 16, dry_runs = 10, refused = 12, scripts = 10, commands = 16, cancelled = 14, viewers = 9,
   slow_viewers = 2, lists = 9, reloads = 2,
 }
+local deck = {}
 
 local function drawn()
-  local n = math.random(100)
-  for name, share in pairs(shares) do
-    n = n - share
-    if n <= 0 then return name, work[name] end
+  if #deck == 0 then
+    for name, share in pairs(shares) do
+      for _ = 1, share do table.insert(deck, math.random(#deck + 1), name) end
+    end
   end
+  local name = table.remove(deck)
+  return name, work[name]
 end
 
 local function worker(next_work)
