@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -53,13 +54,32 @@ static int demo_command_follow(struct demo_command *d)
     return 0;
 }
 
+/* "pdb,hpa", or one a flag: which of the known words were said, as a list. */
+static int demo_command_old(const struct flags *flags, const char *old[3], struct err *err)
+{
+    static const char *const known[] = {"pdb", "hpa"};
+    bool said[2] = {false, false};
+    size_t count = 0;
+    for (const char *const *list = flag_list(flags, "serve-old"); *list; list++) {
+        for (const char *at = *list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+            size_t n = strcspn(at, ",");
+            bool found = false;
+            for (size_t i = 0; i < 2; i++)
+                if (strlen(known[i]) == n && strncmp(known[i], at, n) == 0)
+                    said[i] = found = true;
+            if (!found)
+                return err_set(err, "--serve-old knows pdb and hpa, not \"%.*s\"", (int)n, at);
+        }
+    }
+    for (size_t i = 0; i < 2; i++)
+        if (said[i])
+            old[count++] = known[i];
+    return 0;
+}
+
 static int demo_command_check(const struct flags *flags, struct err *err)
 {
     enum log_level level;
-    const char *const *old = flag_list(flags, "serve-old");
-    for (; *old; old++)
-        if (!str_eq(*old, "pdb") && !str_eq(*old, "hpa"))
-            return err_set(err, "--serve-old knows pdb and hpa, not \"%s\"", *old);
     if (log_level_of(flag_value(flags, "log-level"), &level))
         return err_set(err, "--log-level must be debug, info, warn or error, not \"%s\"",
                        flag_value(flags, "log-level"));
@@ -69,7 +89,8 @@ static int demo_command_check(const struct flags *flags, struct err *err)
 
 static int demo_command_open(struct demo_command *d, const struct flags *flags, struct err *err)
 {
-    char *shipped = host_shipped(err);
+    const char *old[3] = {NULL, NULL, NULL};
+    char *shipped = demo_command_old(flags, old, err) ? NULL : host_shipped(err);
     if (!shipped)
         return -1;
     d->demo = demo_new(
@@ -78,7 +99,7 @@ static int demo_command_open(struct demo_command *d, const struct flags *flags, 
             .listen = flag_value(flags, "listen"),
             .data = flag_value(flags, "data"),
             .shipped = shipped,
-            .serve_old = flag_list(flags, "serve-old"),
+            .serve_old = old,
         },
         err);
     free(shipped);

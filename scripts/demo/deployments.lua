@@ -106,7 +106,8 @@ local function roll(deployment, new, old)
       spare = spare - less
     end
   end
-  local free = sum(all, available) - (wanted - missing)
+  -- What is available is told late, how many there shall be is not: never more than that allows.
+  local free = math.min(sum(all, available) - (wanted - missing), spare)
   for i, set in ipairs(old) do
     local less = math.min(old[i].spec.replicas, free)
     if less > 0 then
