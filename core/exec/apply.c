@@ -105,6 +105,29 @@ static void apply_decide(struct document *d, const char *outcome, const char *me
     d->message = mem_str(message);
 }
 
+/* A dry-run cannot ask the server for what would be there only after the bundle's own Namespace or CRD. */
+static void apply_document_deferred(struct apply *a, struct document *d, const struct document *needed)
+{
+    char *reason =
+        mem_printf("%s is in the same bundle and not there yet, so the server cannot be asked", needed->ref);
+    char *line = mem_printf("%s deferred: %s", d->ref, reason);
+    apply_decide(d, "deferred", reason);
+    execution_line(a->execution, STREAM_STDOUT, line);
+    free(line);
+    free(reason);
+}
+
+/* Its Namespace or CRD failed, so it is not tried. */
+static void apply_document_skipped(struct apply *a, struct document *d, const struct document *needed)
+{
+    char *reason = mem_printf("%s, which it needs, was not applied", needed->ref);
+    char *line = mem_printf("%s not started: %s", d->ref, reason);
+    apply_decide(d, "not-started", reason);
+    execution_line(a->execution, STREAM_STDERR, line);
+    free(line);
+    free(reason);
+}
+
 static void apply_document_failed(struct apply *a, struct document *d, const char *reason)
 {
     bool doubt = a->ctx && ctx_writes(a->ctx) == CTX_IN_DOUBT;
@@ -177,6 +200,13 @@ static void apply_traceback(struct apply *a, const char *traceback)
         execution_line(a->execution, STREAM_STDERR, traceback);
 }
 
+/* Was a dry-run refused only because the bundle's own Namespace is not there yet? */
+static bool apply_lacks_space(const struct apply *a, const struct document *d, const struct err *err)
+{
+    return execution_request(a->execution)->dry_run && d->space && err->code == ERR_NOT_FOUND &&
+           str_eq(d->space->outcome, "created");
+}
+
 static void apply_task_done(void *arg, lua_State *L, const struct err *err, const char *traceback)
 {
     struct apply *a = arg;
@@ -187,6 +217,8 @@ static void apply_task_done(void *arg, lua_State *L, const struct err *err, cons
     if (!err) {
         apply_rename(d, ref);
         apply_document_done(a, d, outcome);
+    } else if (apply_lacks_space(a, d, err)) {
+        apply_document_deferred(a, d, d->space);
     } else {
         d->code = err->code;
         apply_document_failed(a, d, err->text);
@@ -200,18 +232,61 @@ static void apply_task_done(void *arg, lua_State *L, const struct err *err, cons
     apply_next(a);
 }
 
+static void apply_begin(struct apply *a)
+{
+    ctx_forget_writes(a->ctx);
+    a->task = cell_start(a->cell, apply_setup, apply_task_done, a);
+}
+
+/* The CRD of the bundle is there: does the cluster serve its kind now? */
+static void apply_kind_known(void *arg, const struct err *err)
+{
+    struct apply *a = arg;
+    struct document *d = a->bundle.order[a->next];
+    a->discovering = NULL;
+    if (!err && cluster_kind(a->cluster, d->api_version, d->kind)) {
+        apply_begin(a);
+        return;
+    }
+    char *reason = err ? mem_str(err->text)
+                       : mem_printf("no matches for kind \"%s\" in version \"%s\"", d->kind, d->api_version);
+    a->next++;
+    apply_document_failed(a, d, reason);
+    free(reason);
+    apply_next(a);
+}
+
+/* Passes over what is not to be tried. Returns the document that is, NULL at the end. */
+static struct document *apply_skip(struct apply *a)
+{
+    for (; a->next < a->bundle.count; a->next++) {
+        struct document *d = a->bundle.order[a->next];
+        const struct document *missing = document_missing(d);
+        bool dry_run = execution_request(a->execution)->dry_run;
+        if (missing)
+            apply_document_skipped(a, d, missing);
+        else if (dry_run && d->crd && !cluster_kind(a->cluster, d->api_version, d->kind))
+            apply_document_deferred(a, d, d->crd);
+        else
+            return d;
+    }
+    return NULL;
+}
+
 static void apply_next(struct apply *a)
 {
     if (a->ended)
         return;
-    if (a->next == a->bundle.count) {
+    struct document *d = apply_skip(a);
+    if (!d) {
         apply_finish(a, NULL);
         return;
     }
-    ctx_forget_writes(a->ctx);
-    execution_phase(a->execution, "Applying resources…", a->bundle.order[a->next]->ref, a->next + 1,
-                    a->bundle.count);
-    a->task = cell_start(a->cell, apply_setup, apply_task_done, a);
+    execution_phase(a->execution, "Applying resources…", d->ref, a->next + 1, a->bundle.count);
+    if (d->crd && !cluster_kind(a->cluster, d->api_version, d->kind))
+        a->discovering = cluster_discover(a->cluster, true, apply_kind_known, a);
+    else
+        apply_begin(a);
 }
 
 /* ---- before the first document ---- */

@@ -1,4 +1,4 @@
-#include "exec/bundle.h"
+#include "exec/bundle-internal.h"
 
 #include "base/err.h"
 #include "base/json-span.h"
@@ -26,7 +26,7 @@ static char *bundle_ref(const char *api_version, const char *kind, const char *n
     return ref;
 }
 
-static char *bundle_text(struct json_span value)
+char *bundle_text(struct json_span value)
 {
     char *text = json_span_text(value);
     return text ? text : mem_str("");
@@ -173,11 +173,15 @@ static void bundle_keep_kind(struct document *d, const struct kube_kind *kind)
 void bundle_route(struct bundle *b, struct cluster *cluster, const struct pack *pack, bool *unknown)
 {
     *unknown = false;
+    bundle_link(b);
     for (size_t i = 0; i < b->count; i++) {
         struct document *d = &b->documents[i];
+        struct kube_kind own = {0};
         if (d->served.plural)
             continue;
         const struct kube_kind *kind = cluster_kind(cluster, d->api_version, d->kind);
+        if (!kind && d->crd && bundle_kind_of_crd(d, &own) == 0)
+            kind = &own;
         if (!kind) {
             *unknown = true;
             bundle_fail(d,
@@ -192,6 +196,9 @@ void bundle_route(struct bundle *b, struct cluster *cluster, const struct pack *
             free(d->ns);
             d->ns = mem_str("");
         }
+        free((char *)own.group);
+        free((char *)own.version);
+        free((char *)own.plural);
     }
 }
 
@@ -207,8 +214,8 @@ static bool bundle_is_resource(const struct document *d, const char *wanted, str
     return kind && str_eq(kind->kind, d->kind) && str_eq(kind->group, d->served.group);
 }
 
-static int bundle_judge_one(struct document *d, struct execution *ex, struct cluster *cluster,
-                            struct err *err)
+static int bundle_judge_one(struct bundle *b, struct document *d, struct execution *ex,
+                            struct cluster *cluster, struct err *err)
 {
     const struct start_request *r = execution_request(ex);
     if (!d->served.plural)
@@ -224,6 +231,7 @@ static int bundle_judge_one(struct document *d, struct execution *ex, struct clu
     }
     if (gate_scope(ex, &d->served, d->ns, err))
         return -1;
+    bundle_link_space(b, d);
     if (gate_allows(ex, "create", d->resource_name, d->ns, NULL) == 0)
         return 0;
     return gate_allows(ex, "update", d->resource_name, d->ns, err);
@@ -235,7 +243,7 @@ size_t bundle_judge(struct bundle *b, struct execution *ex, struct cluster *clus
     struct err err;
     for (size_t i = 0; i < b->count; i++) {
         struct document *d = &b->documents[i];
-        if (bundle_judge_one(d, ex, cluster, &err) == 0)
+        if (bundle_judge_one(b, d, ex, cluster, &err) == 0)
             continue;
         bundle_fail(d, mem_str(err.text));
         d->code = err.code;
@@ -243,65 +251,4 @@ size_t bundle_judge(struct bundle *b, struct execution *ex, struct cluster *clus
         failed++;
     }
     return failed;
-}
-
-enum { STAGE_REST = 90, STAGE_WEBHOOKS = 100 };
-
-static const struct {
-    const char *group, *kind;
-    int stage;
-} stages[] = {
-    {"", "Namespace", 10},
-    {"apiextensions.k8s.io", "CustomResourceDefinition", 20},
-    {"", "ServiceAccount", 30},
-    {"rbac.authorization.k8s.io", "ClusterRole", 40},
-    {"rbac.authorization.k8s.io", "Role", 40},
-    {"rbac.authorization.k8s.io", "ClusterRoleBinding", 45},
-    {"rbac.authorization.k8s.io", "RoleBinding", 45},
-    {"", "ResourceQuota", 50},
-    {"", "LimitRange", 50},
-    {"", "Secret", 50},
-    {"", "ConfigMap", 50},
-    {"scheduling.k8s.io", "PriorityClass", 50},
-    {"storage.k8s.io", "StorageClass", 60},
-    {"", "PersistentVolume", 60},
-    {"", "PersistentVolumeClaim", 65},
-    {"", "Service", 70},
-    {"apps", "DaemonSet", 80},
-    {"apps", "Deployment", 80},
-    {"apps", "StatefulSet", 80},
-    {"apps", "ReplicaSet", 80},
-    {"batch", "Job", 80},
-    {"batch", "CronJob", 80},
-    {"", "Pod", 80},
-    {"admissionregistration.k8s.io", "ValidatingWebhookConfiguration", STAGE_WEBHOOKS},
-    {"admissionregistration.k8s.io", "MutatingWebhookConfiguration", STAGE_WEBHOOKS},
-};
-
-static int bundle_stage(const struct document *d)
-{
-    if (d->resource && d->resource->stage)
-        return d->resource->stage;
-    for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++)
-        if (str_eq(stages[i].group, d->served.group) && str_eq(stages[i].kind, d->kind))
-            return stages[i].stage;
-    return STAGE_REST;
-}
-
-static int bundle_compare(const void *a, const void *b)
-{
-    const struct document *x = *(struct document *const *)a, *y = *(struct document *const *)b;
-    if (x->stage != y->stage)
-        return x->stage < y->stage ? -1 : 1;
-    return x->index < y->index ? -1 : 1;
-}
-
-void bundle_order(struct bundle *b)
-{
-    b->order = mem_new((b->count + 1) * sizeof(*b->order));
-    for (size_t i = 0; i < b->count; i++) {
-        b->order[i] = &b->documents[i];
-        b->documents[i].stage = bundle_stage(&b->documents[i]);
-    }
-    qsort(b->order, b->count, sizeof(*b->order), bundle_compare);
 }

@@ -25,6 +25,9 @@ struct document {
     struct kube_kind served;
     char *resource_name;
     const struct pack_resource *resource;
+    /* Documents of this bundle that it cannot do without: its Namespace, the CRD of its kind; or NULL.
+     * A kind that only the bundle's CRD knows is routed by that. */
+    struct document *space, *crd;
     int stage;
     const char *outcome; /* NULL until it is decided */
     char *message;       /* why it failed; "" */
@@ -41,13 +44,16 @@ struct bundle {
 int bundle_parse(struct bundle *bundle, const char *text, size_t len, struct err *err);
 void bundle_free(struct bundle *bundle);
 
-/* Finds each document's kind among what the cluster serves. *unknown tells that one was not found
- * (its message is then set), so that discovery may be asked anew. */
+/* Finds each document's kind among what the cluster serves, else among the bundle's own CRDs. *unknown tells
+ * that one was not found (its message is then set), so that discovery may be asked anew. */
 void bundle_route(struct bundle *bundle, struct cluster *cluster, const struct pack *pack, bool *unknown);
 
 /* Namespace, permission, and that each is what the request's `resource` says. Failures are put into
  * the documents' messages; returns how many. */
 size_t bundle_judge(struct bundle *bundle, struct execution *execution, struct cluster *cluster);
+
+/* The document that this one cannot do without and that was not applied; NULL where all were. */
+const struct document *document_missing(const struct document *document);
 
 /* Sorts by stage: namespaces, CRDs, accounts, RBAC, config, storage, services, workloads, the rest,
  * webhooks; the order of the file within one. */

@@ -1,0 +1,17 @@
+/* bundle-internal.h: what bundle.c (one document) and bundle-order.c (all of them) share. */
+#pragma once
+
+#include "base/json-span.h"
+#include "exec/bundle.h"
+
+/* A string member as text of its own, "" where it is none; the caller frees. */
+char *bundle_text(struct json_span value);
+
+/* Finds each document's CRD in the bundle. */
+void bundle_link(struct bundle *bundle);
+/* Finds its Namespace in the bundle, once its namespace is known. */
+void bundle_link_space(struct bundle *bundle, struct document *document);
+
+/* The kind as the document's CRD declares it; the strings group, version and plural are the caller's.
+ * -1 where the CRD does not say enough. */
+int bundle_kind_of_crd(const struct document *document, struct kube_kind *kind);

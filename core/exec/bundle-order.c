@@ -1,0 +1,142 @@
+/* bundle-order.c: which document needs which, and what goes out before what. */
+#include "base/mem.h"
+#include "base/str.h"
+#include "exec/bundle-internal.h"
+#include "script/pack.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_crd(const struct document *d)
+{
+    return str_eq(d->kind, "CustomResourceDefinition") && str_starts(d->api_version, "apiextensions.k8s.io/");
+}
+
+static bool span_is(struct json_span span, const char *text, size_t n)
+{
+    return json_span_is_string(span) && span.len == n + 2 && memcmp(span.at + 1, text, n) == 0;
+}
+
+static bool crd_declares(const struct document *crd, const struct document *d)
+{
+    struct json_span spec = json_span_member((struct json_span){crd->json, crd->json_len}, "spec");
+    return span_is(json_span_path(spec, "names.kind"), d->kind, strlen(d->kind)) &&
+           span_is(json_span_member(spec, "group"), d->api_version, strcspn(d->api_version, "/"));
+}
+
+void bundle_link(struct bundle *b)
+{
+    for (size_t i = 0; i < b->count; i++) {
+        struct document *crd = &b->documents[i];
+        for (size_t k = 0; is_crd(crd) && k < b->count; k++) {
+            struct document *d = &b->documents[k];
+            /* Core and built-in groups have no CRD: most documents need no look into it. */
+            if (!d->crd && strchr(d->api_version, '/') && !is_crd(d) && crd_declares(crd, d))
+                d->crd = crd;
+        }
+    }
+}
+
+void bundle_link_space(struct bundle *b, struct document *d)
+{
+    if (str_empty(d->ns))
+        return;
+    for (size_t i = 0; i < b->count && !d->space; i++) {
+        struct document *space = &b->documents[i];
+        if (str_eq(space->kind, "Namespace") && str_eq(space->api_version, "v1") &&
+            str_eq(space->name, d->ns))
+            d->space = space;
+    }
+}
+
+int bundle_kind_of_crd(const struct document *d, struct kube_kind *kind)
+{
+    struct json_span spec = json_span_member((struct json_span){d->crd->json, d->crd->json_len}, "spec");
+    struct json_span plural = json_span_path(spec, "names.plural"), scope = json_span_member(spec, "scope");
+    const char *slash = strchr(d->api_version, '/');
+    if (!json_span_is_string(plural) || !json_span_is_string(scope) || !slash)
+        return -1;
+    *kind = (struct kube_kind){
+        .group = mem_strn(d->api_version, (size_t)(slash - d->api_version)),
+        .version = mem_str(slash + 1),
+        .kind = d->kind,
+        .api_version = d->api_version,
+        .plural = bundle_text(plural),
+        .namespaced = span_is(scope, "Namespaced", 10),
+    };
+    return 0;
+}
+
+static bool document_applied(const struct document *d)
+{
+    return str_eq(d->outcome, "created") || str_eq(d->outcome, "configured") ||
+           str_eq(d->outcome, "unchanged");
+}
+
+const struct document *document_missing(const struct document *d)
+{
+    if (d->space && !document_applied(d->space))
+        return d->space;
+    return d->crd && !document_applied(d->crd) ? d->crd : NULL;
+}
+
+enum { STAGE_REST = 90, STAGE_WEBHOOKS = 100 };
+
+static const struct {
+    const char *group, *kind;
+    int stage;
+} stages[] = {
+    {"", "Namespace", 10},
+    {"apiextensions.k8s.io", "CustomResourceDefinition", 20},
+    {"", "ServiceAccount", 30},
+    {"rbac.authorization.k8s.io", "ClusterRole", 40},
+    {"rbac.authorization.k8s.io", "Role", 40},
+    {"rbac.authorization.k8s.io", "ClusterRoleBinding", 45},
+    {"rbac.authorization.k8s.io", "RoleBinding", 45},
+    {"", "ResourceQuota", 50},
+    {"", "LimitRange", 50},
+    {"", "Secret", 50},
+    {"", "ConfigMap", 50},
+    {"scheduling.k8s.io", "PriorityClass", 50},
+    {"storage.k8s.io", "StorageClass", 60},
+    {"", "PersistentVolume", 60},
+    {"", "PersistentVolumeClaim", 65},
+    {"", "Service", 70},
+    {"apps", "DaemonSet", 80},
+    {"apps", "Deployment", 80},
+    {"apps", "StatefulSet", 80},
+    {"apps", "ReplicaSet", 80},
+    {"batch", "Job", 80},
+    {"batch", "CronJob", 80},
+    {"", "Pod", 80},
+    {"admissionregistration.k8s.io", "ValidatingWebhookConfiguration", STAGE_WEBHOOKS},
+    {"admissionregistration.k8s.io", "MutatingWebhookConfiguration", STAGE_WEBHOOKS},
+};
+
+static int bundle_stage(const struct document *d)
+{
+    if (d->resource && d->resource->stage)
+        return d->resource->stage;
+    for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++)
+        if (str_eq(stages[i].group, d->served.group) && str_eq(stages[i].kind, d->kind))
+            return stages[i].stage;
+    return STAGE_REST;
+}
+
+static int bundle_compare(const void *a, const void *b)
+{
+    const struct document *x = *(struct document *const *)a, *y = *(struct document *const *)b;
+    if (x->stage != y->stage)
+        return x->stage < y->stage ? -1 : 1;
+    return x->index < y->index ? -1 : 1;
+}
+
+void bundle_order(struct bundle *b)
+{
+    b->order = mem_new((b->count + 1) * sizeof(*b->order));
+    for (size_t i = 0; i < b->count; i++) {
+        b->order[i] = &b->documents[i];
+        b->documents[i].stage = bundle_stage(&b->documents[i]);
+    }
+    qsort(b->order, b->count, sizeof(*b->order), bundle_compare);
+}
