@@ -5,15 +5,20 @@
 
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* Where it runs: --cwd, else this folder where it lies in the home folder, else (empty) the home folder. */
 static const char *run_folder(const struct flags *flags, char here[PATH_MAX])
 {
-    const char *named = flag_value(flags, "cwd"), *home = getenv("HOME");
+    const char *named = flag_value(flags, "cwd"), *from = getenv("HOME");
+    char home[PATH_MAX];
     if (named)
         return realpath(named, here) ? here : named;
-    return getcwd(here, PATH_MAX) && !str_empty(home) && str_starts(here, home) ? here : "";
+    if (!getcwd(here, PATH_MAX) || str_empty(from) || !realpath(from, home))
+        return "";
+    size_t n = str_eq(home, "/") ? 0 : strlen(home);
+    return strncmp(here, home, n) == 0 && (here[n] == '/' || here[n] == '\0') ? here : "";
 }
 
 static void run_request(const struct flags *flags, const char *ns, void *arg, struct buf *out)

@@ -27,9 +27,10 @@ struct session {
     struct loop *loop;
     struct show *show;
     struct remote *remote;
+    struct executions *executions; /* in this process */
     struct execution *execution;
     struct journal_view *view;
-    struct signal_watch *interrupt, *term;
+    struct signal_watch *interrupt, *term, *hangup;
     bool cancelled, only_watches;
     int code;
 };
@@ -89,14 +90,10 @@ int session_need_host(const struct flags *flags, struct session_host *host)
 
 /* ---- what both ways share ---- */
 
-static void session_signal(void *arg)
+static void session_cancel(struct session *s)
 {
-    struct session *s = arg;
     struct user me;
-    if (s->cancelled || s->only_watches)
-        _exit(s->only_watches ? EXIT_OK : EXIT_CANCELLED);
     s->cancelled = true;
-    show_note(s->show, "cancelling; once more leaves at once");
     auth_own_user(&me);
     if (s->remote)
         remote_cancel(s->remote);
@@ -104,16 +101,42 @@ static void session_signal(void *arg)
         execution_cancel(s->execution, &me, NULL);
 }
 
+static void session_signal(void *arg)
+{
+    struct session *s = arg;
+    if (s->cancelled || s->only_watches) {
+        if (s->executions)
+            executions_free(s->executions); /* no command outlives this process */
+        _exit(s->only_watches ? EXIT_OK : EXIT_CANCELLED);
+    }
+    show_note(s->show, "cancelling; once more leaves at once");
+    session_cancel(s);
+}
+
+/* Shows an event; with nobody left to read it, it is as after Ctrl-C. */
+static void session_show(struct session *s, const char *json, size_t len)
+{
+    show_event(s->show, json, len);
+    if (!show_reader_gone(s->show) || s->cancelled)
+        return;
+    if (s->only_watches)
+        loop_stop(s->loop);
+    else
+        session_cancel(s);
+}
+
 static void session_loop(struct session *s)
 {
     s->interrupt = signal_watch_start(s->loop, SIGINT, session_signal, s);
     s->term = signal_watch_start(s->loop, SIGTERM, session_signal, s);
+    s->hangup = signal_watch_start(s->loop, SIGHUP, session_signal, s);
     loop_run(s->loop);
     signal_watch_stop(&s->interrupt);
     signal_watch_stop(&s->term);
+    signal_watch_stop(&s->hangup);
 }
 
-static struct show *session_show(const struct flags *flags, struct loop *loop, enum show_kind kind)
+static struct show *session_new_show(const struct flags *flags, struct loop *loop, enum show_kind kind)
 {
     return show_new(&(struct show_options){
         .loop = loop,
@@ -132,7 +155,7 @@ static void session_news(void *arg)
     const char *json;
     size_t len;
     while ((json = journal_view_next(s->view, &len)) != NULL)
-        show_event(s->show, json, len);
+        session_show(s, json, len);
     if (journal_view_at_end(s->view))
         loop_stop(s->loop);
 }
@@ -155,6 +178,7 @@ static int session_start_here(struct session *s, struct host *host, const struct
     struct execution *ex = start ? executions_start(host->executions, start, &me, &err) : NULL;
     if (!ex)
         return session_refused(o, &err);
+    s->executions = host->executions;
     s->execution = execution_keep(ex);
     s->view = journal_view_open(execution_journal(ex), 0, session_news, s);
     session_loop(s);
@@ -201,7 +225,7 @@ static int session_run_here(const struct session_options *o)
         code = command_fail(o->kind == SHOW_COMMAND ? EXIT_NOT_STARTED : EXIT_USAGE, "%s", err.text);
     } else {
         s.loop = host.loop;
-        s.show = session_show(o->flags, s.loop, o->kind);
+        s.show = session_new_show(o->flags, s.loop, o->kind);
         code = session_cluster_here(&s, &host, o);
         show_free(s.show);
     }
@@ -213,8 +237,7 @@ static int session_run_here(const struct session_options *o)
 
 static void session_remote_event(void *arg, const char *json, size_t len)
 {
-    struct session *s = arg;
-    show_event(s->show, json, len);
+    session_show(arg, json, len);
 }
 
 static void session_remote_note(void *arg, const char *text)
@@ -256,7 +279,7 @@ static int session_through(const struct flags *flags, const struct session_host 
     struct session s = {.loop = loop_new(), .only_watches = message->attach != NULL};
     struct remote_options remote = *message;
     log_setup(LOG_WARN, false);
-    s.show = session_show(flags, s.loop, kind);
+    s.show = session_new_show(flags, s.loop, kind);
     remote.loop = s.loop;
     remote.server = host->url;
     remote.token = host->token;

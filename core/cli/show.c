@@ -8,6 +8,7 @@
 #include "cli/text.h"
 #include "loop/loop.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +28,7 @@ struct show {
     uint64_t began;
     size_t frame;
     char *phase; /* "Applying resources… 1/3 deployment.apps/api"; NULL before the first */
-    bool drawn;
+    bool drawn, reader_gone;
     int exit_code;
 };
 
@@ -104,6 +105,12 @@ static void show_text(FILE *to, const char *text, bool color)
     fputs(color ? SGR_END "\n" : "\n", to);
 }
 
+static void show_flush(struct show *s, FILE *to)
+{
+    if (fflush(to) && to == stdout && errno == EPIPE)
+        s->reader_gone = true;
+}
+
 static void show_line(struct show *s, json_t *event)
 {
     const char *text = json_string_value(json_object_get(event, "text"));
@@ -116,7 +123,7 @@ static void show_line(struct show *s, json_t *event)
     if (err && color)
         fputs(SGR_YELLOW, to);
     show_text(to, str_or(text, ""), color);
-    fflush(to);
+    show_flush(s, to);
     show_draw(s);
 }
 
@@ -226,7 +233,7 @@ void show_event(struct show *s, const char *json, size_t len)
     if (s->options.json) {
         fwrite(json, 1, len, stdout);
         fputc('\n', stdout);
-        fflush(stdout);
+        show_flush(s, stdout);
     } else if (str_eq(type, "line")) {
         show_line(s, event);
     } else if (str_eq(type, "phase")) {
@@ -246,6 +253,11 @@ void show_note(struct show *s, const char *text)
     show_clear(s);
     fprintf(stderr, "moonsail: %s\n", text);
     show_draw(s);
+}
+
+bool show_reader_gone(const struct show *s)
+{
+    return s->reader_gone;
 }
 
 int show_exit_code(const struct show *s)

@@ -31,4 +31,7 @@ void show_event(struct show *show, const char *json, size_t len);
 void show_note(struct show *show, const char *text); /* a line on stderr, not an event */
 
 /* The exit code that the last event stands for; -1 while it has not come. */
+/* Has whoever read stdout gone away? */
+bool show_reader_gone(const struct show *show);
+
 int show_exit_code(const struct show *show);
