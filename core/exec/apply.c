@@ -18,7 +18,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { APPLY_INLINE_BYTES = 256 * 1024 }; /* a longer text is parsed on the pool */
+enum {
+    APPLY_INLINE_BYTES = 64 * 1024, /* a longer text is parsed on the pool */
+    APPLY_INLINE_DOCUMENTS = 500,   /* more of them are freed there */
+    APPLY_SLICE_US = 4000,
+};
 
 /* What the pool works on; outlives the apply that forgot it. */
 struct apply_parse {
@@ -39,6 +43,9 @@ struct apply {
     struct cluster *cluster;
     struct kube_call *discovering;
     bool asked_anew;
+    struct deferred *turn; /* the next slice of what is done to each document */
+    size_t at;             /* where that goes on */
+    bool unknown, refused; /* a kind that is not served; a document that may not be sent */
     struct cell *cell;
     struct ctx *ctx;
     struct cell_task *task;
@@ -234,7 +241,6 @@ static void apply_task_done(void *arg, lua_State *L, const struct err *err, cons
 
 static void apply_begin(struct apply *a)
 {
-    ctx_forget_writes(a->ctx);
     a->task = cell_start(a->cell, apply_setup, apply_task_done, a);
 }
 
@@ -256,32 +262,51 @@ static void apply_kind_known(void *arg, const struct err *err)
     apply_next(a);
 }
 
-/* Passes over what is not to be tried. Returns the document that is, NULL at the end. */
-static struct document *apply_skip(struct apply *a)
+/* Is it to be tried? Says why it is not. */
+static bool apply_wanted(struct apply *a, struct document *d)
 {
-    for (; a->next < a->bundle.count; a->next++) {
-        struct document *d = a->bundle.order[a->next];
-        const struct document *missing = document_missing(d);
-        bool dry_run = execution_request(a->execution)->dry_run;
-        if (missing)
-            apply_document_skipped(a, d, missing);
-        else if (dry_run && d->crd && !cluster_kind(a->cluster, d->api_version, d->kind))
-            apply_document_deferred(a, d, d->crd);
-        else
-            return d;
-    }
-    return NULL;
+    const struct document *missing = document_missing(d);
+    bool dry_run = execution_request(a->execution)->dry_run;
+    if (missing)
+        apply_document_skipped(a, d, missing);
+    else if (dry_run && d->crd && !cluster_kind(a->cluster, d->api_version, d->kind))
+        apply_document_deferred(a, d, d->crd);
+    else
+        return true;
+    return false;
+}
+
+static void apply_go_on(void *arg)
+{
+    struct apply *a = arg;
+    a->turn = NULL;
+    apply_next(a);
+}
+
+static bool apply_slice_over(struct apply *a, uint64_t began, loop_fn *again)
+{
+    if (clock_mono_us() - began <= APPLY_SLICE_US)
+        return false;
+    a->turn = loop_defer(execution_options(a->execution)->loop, again, a);
+    return true;
 }
 
 static void apply_next(struct apply *a)
 {
+    uint64_t began = clock_mono_us();
     if (a->ended)
         return;
-    struct document *d = apply_skip(a);
-    if (!d) {
+    for (; a->next < a->bundle.count && !apply_wanted(a, a->bundle.order[a->next]); a->next++)
+        if (apply_slice_over(a, began, apply_go_on)) {
+            a->next++;
+            return;
+        }
+    if (a->next == a->bundle.count) {
         apply_finish(a, NULL);
         return;
     }
+    struct document *d = a->bundle.order[a->next];
+    ctx_forget_writes(a->ctx);
     execution_phase(a->execution, "Applying resources…", d->ref, a->next + 1, a->bundle.count);
     if (d->crd && !cluster_kind(a->cluster, d->api_version, d->kind))
         a->discovering = cluster_discover(a->cluster, true, apply_kind_known, a);
@@ -291,20 +316,40 @@ static void apply_next(struct apply *a)
 
 /* ---- before the first document ---- */
 
-static void apply_judged(struct apply *a)
+/* Does `one` to each document in turn, slice by slice: `again` is called for the next one. True when all
+ * are done. */
+static bool apply_each(struct apply *a, void (*one)(struct apply *a, struct document *d), loop_fn *again)
+{
+    uint64_t began = clock_mono_us();
+    while (a->at < a->bundle.count) {
+        if (apply_slice_over(a, began, again))
+            return false;
+        one(a, &a->bundle.documents[a->at++]);
+    }
+    a->at = 0;
+    return true;
+}
+
+static void apply_refuse_one(struct apply *a, struct document *d)
+{
+    if (!str_eq(d->outcome, "failed"))
+        return;
+    char *reason = mem_str(d->message);
+    apply_document_failed(a, d, reason);
+    free(reason);
+}
+
+static void apply_refuse(void *arg)
+{
+    struct apply *a = arg;
+    a->turn = NULL;
+    if (apply_each(a, apply_refuse_one, apply_refuse))
+        apply_finish(a, NULL);
+}
+
+static void apply_open(struct apply *a)
 {
     struct err err;
-    if (bundle_judge(&a->bundle, a->execution, a->cluster)) {
-        for (size_t i = 0; i < a->bundle.count; i++)
-            if (str_eq(a->bundle.documents[i].outcome, "failed")) {
-                struct document *d = &a->bundle.documents[i];
-                char *reason = mem_str(d->message);
-                apply_document_failed(a, d, reason);
-                free(reason);
-            }
-        apply_finish(a, NULL);
-        return;
-    }
     bundle_order(&a->bundle);
     a->cell = cell_new(execution_options(a->execution)->loop, execution_pack(a->execution), NULL, &err);
     if (!a->cell) {
@@ -316,22 +361,54 @@ static void apply_judged(struct apply *a)
     apply_next(a);
 }
 
-static void apply_discovered(void *arg, const struct err *err)
+static void apply_judge_one(struct apply *a, struct document *d)
+{
+    if (bundle_judge(&a->bundle, d, a->execution, a->cluster))
+        a->refused = true;
+}
+
+static void apply_judge(void *arg)
 {
     struct apply *a = arg;
-    bool unknown;
-    a->discovering = NULL;
-    if (err) {
-        apply_fail(a, err);
+    a->turn = NULL;
+    if (!apply_each(a, apply_judge_one, apply_judge))
         return;
-    }
-    bundle_route(&a->bundle, a->cluster, execution_pack(a->execution), &unknown);
-    if (unknown && !a->asked_anew) {
+    if (a->refused)
+        apply_refuse(a);
+    else
+        apply_open(a);
+}
+
+static void apply_discovered(void *arg, const struct err *err);
+
+static void apply_route_one(struct apply *a, struct document *d)
+{
+    if (!bundle_route(d, a->cluster, execution_pack(a->execution)))
+        a->unknown = true;
+}
+
+static void apply_route(void *arg)
+{
+    struct apply *a = arg;
+    a->turn = NULL;
+    if (!apply_each(a, apply_route_one, apply_route))
+        return;
+    if (a->unknown && !a->asked_anew) {
         a->asked_anew = true;
         a->discovering = cluster_discover(a->cluster, true, apply_discovered, a);
         return;
     }
-    apply_judged(a);
+    apply_judge(a);
+}
+
+static void apply_discovered(void *arg, const struct err *err)
+{
+    struct apply *a = arg;
+    a->discovering = NULL;
+    if (err)
+        apply_fail(a, err);
+    else
+        apply_route(a);
 }
 
 static void apply_parsed(struct apply *a, int rc, const struct err *why)
@@ -401,6 +478,7 @@ static void apply_start(struct execution *ex)
 static void apply_stop(struct apply *a)
 {
     kube_cancel(&a->discovering);
+    deferred_cancel(&a->turn);
     if (a->parsing)
         job_forget(&a->parsing, apply_parse_free);
     a->parse = NULL;
@@ -438,12 +516,23 @@ static void apply_cancel(void *run, bool now)
     apply_finish(a, NULL);
 }
 
+static void apply_free_bundle(void *bundle)
+{
+    bundle_free(bundle);
+}
+
 static void apply_free(void *run)
 {
     struct apply *a = run;
     apply_stop(a);
     ctx_free(a->ctx);
-    bundle_free(&a->bundle);
+    if (a->bundle.count > APPLY_INLINE_DOCUMENTS) {
+        struct bundle *bundle = mem_new(sizeof(*bundle));
+        *bundle = a->bundle;
+        loop_job(execution_options(a->execution)->loop, apply_free_bundle, free, bundle);
+    } else {
+        bundle_free(&a->bundle);
+    }
     free(a);
 }
 

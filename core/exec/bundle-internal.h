@@ -7,10 +7,8 @@
 /* A string member as text of its own, "" where it is none; the caller frees. */
 char *bundle_text(struct json_span value);
 
-/* Finds each document's CRD in the bundle. */
+/* Finds each document's CRD in the bundle, and gathers its Namespaces. Any thread. */
 void bundle_link(struct bundle *bundle);
-/* Finds its Namespace in the bundle, once its namespace is known. */
-void bundle_link_space(struct bundle *bundle, struct document *document);
 
 /* The kind as the document's CRD declares it; the strings group, version and plural are the caller's.
  * -1 where the CRD does not say enough. */

@@ -1,4 +1,5 @@
 /* bundle-order.c: which document needs which, and what goes out before what. */
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "exec/bundle-internal.h"
@@ -17,36 +18,54 @@ static bool span_is(struct json_span span, const char *text, size_t n)
     return json_span_is_string(span) && span.len == n + 2 && memcmp(span.at + 1, text, n) == 0;
 }
 
-static bool crd_declares(const struct document *crd, const struct document *d)
+/* "KIND GROUP" of what a CRD declares. */
+static char *crd_key(const struct document *crd)
 {
     struct json_span spec = json_span_member((struct json_span){crd->json, crd->json_len}, "spec");
-    return span_is(json_span_path(spec, "names.kind"), d->kind, strlen(d->kind)) &&
-           span_is(json_span_member(spec, "group"), d->api_version, strcspn(d->api_version, "/"));
+    char *kind = bundle_text(json_span_path(spec, "names.kind"));
+    char *group = bundle_text(json_span_member(spec, "group"));
+    char *key = mem_printf("%s %s", kind, group);
+    free(kind);
+    free(group);
+    return key;
+}
+
+static void link_to_crd(const struct map *crds, struct document *d)
+{
+    const char *slash = strchr(d->api_version, '/');
+    /* Core has no CRD. */
+    if (!slash || is_crd(d))
+        return;
+    char *key = mem_printf("%s %.*s", d->kind, (int)(slash - d->api_version), d->api_version);
+    d->crd = map_get(crds, key);
+    free(key);
+}
+
+/* The first one of a name counts. */
+static void link_put(struct map **map, const char *key, struct document *d)
+{
+    if (!*map)
+        *map = map_new();
+    if (!map_get(*map, key))
+        map_put(*map, key, d);
 }
 
 void bundle_link(struct bundle *b)
 {
+    struct map *crds = NULL;
     for (size_t i = 0; i < b->count; i++) {
-        struct document *crd = &b->documents[i];
-        for (size_t k = 0; is_crd(crd) && k < b->count; k++) {
-            struct document *d = &b->documents[k];
-            /* Core and built-in groups have no CRD: most documents need no look into it. */
-            if (!d->crd && strchr(d->api_version, '/') && !is_crd(d) && crd_declares(crd, d))
-                d->crd = crd;
+        struct document *d = &b->documents[i];
+        if (is_crd(d)) {
+            char *key = crd_key(d);
+            link_put(&crds, key, d);
+            free(key);
+        } else if (str_eq(d->kind, "Namespace") && str_eq(d->api_version, "v1")) {
+            link_put(&b->spaces, d->name, d);
         }
     }
-}
-
-void bundle_link_space(struct bundle *b, struct document *d)
-{
-    if (str_empty(d->ns))
-        return;
-    for (size_t i = 0; i < b->count && !d->space; i++) {
-        struct document *space = &b->documents[i];
-        if (str_eq(space->kind, "Namespace") && str_eq(space->api_version, "v1") &&
-            str_eq(space->name, d->ns))
-            d->space = space;
-    }
+    for (size_t i = 0; crds && i < b->count; i++)
+        link_to_crd(crds, &b->documents[i]);
+    map_free(crds, NULL);
 }
 
 int bundle_kind_of_crd(const struct document *d, struct kube_kind *kind)

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/json-span.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "exec/gate.h"
@@ -126,6 +127,8 @@ int bundle_parse(struct bundle *b, const char *text, size_t len, struct err *err
     if (rc == 0 && b->count == 0)
         rc = err_code(err, ERR_BAD_REQUEST, "the manifest is empty");
     yaml_documents_free(&parsed);
+    if (rc == 0)
+        bundle_link(b);
     return rc;
 }
 
@@ -147,6 +150,7 @@ void bundle_free(struct bundle *b)
     }
     free(b->documents);
     free(b->order);
+    map_free(b->spaces, NULL);
     *b = (struct bundle){0};
 }
 
@@ -170,36 +174,30 @@ static void bundle_keep_kind(struct document *d, const struct kube_kind *kind)
     };
 }
 
-void bundle_route(struct bundle *b, struct cluster *cluster, const struct pack *pack, bool *unknown)
+bool bundle_route(struct document *d, struct cluster *cluster, const struct pack *pack)
 {
-    *unknown = false;
-    bundle_link(b);
-    for (size_t i = 0; i < b->count; i++) {
-        struct document *d = &b->documents[i];
-        struct kube_kind own = {0};
-        if (d->served.plural)
-            continue;
-        const struct kube_kind *kind = cluster_kind(cluster, d->api_version, d->kind);
-        if (!kind && d->crd && bundle_kind_of_crd(d, &own) == 0)
-            kind = &own;
-        if (!kind) {
-            *unknown = true;
-            bundle_fail(d,
-                        mem_printf("no matches for kind \"%s\" in version \"%s\"", d->kind, d->api_version));
-            continue;
-        }
-        bundle_fail(d, mem_str(""));
-        bundle_keep_kind(d, kind);
-        d->resource = pack ? pack_resource_of(pack, kind->group, kind->kind) : NULL;
-        d->resource_name = mem_str(d->resource ? d->resource->name : kind->plural);
-        if (!kind->namespaced) {
-            free(d->ns);
-            d->ns = mem_str("");
-        }
-        free((char *)own.group);
-        free((char *)own.version);
-        free((char *)own.plural);
+    struct kube_kind own = {0};
+    if (d->served.plural)
+        return true;
+    const struct kube_kind *kind = cluster_kind(cluster, d->api_version, d->kind);
+    if (!kind && d->crd && bundle_kind_of_crd(d, &own) == 0)
+        kind = &own;
+    if (!kind) {
+        bundle_fail(d, mem_printf("no matches for kind \"%s\" in version \"%s\"", d->kind, d->api_version));
+        return false;
     }
+    bundle_fail(d, mem_str(""));
+    bundle_keep_kind(d, kind);
+    d->resource = pack ? pack_resource_of(pack, kind->group, kind->kind) : NULL;
+    d->resource_name = mem_str(d->resource ? d->resource->name : kind->plural);
+    if (!kind->namespaced) {
+        free(d->ns);
+        d->ns = mem_str("");
+    }
+    free((char *)own.group);
+    free((char *)own.version);
+    free((char *)own.plural);
+    return true;
 }
 
 /* Is the document what the request's `resource` names: by registered name or alias, else as the
@@ -231,24 +229,20 @@ static int bundle_judge_one(struct bundle *b, struct document *d, struct executi
     }
     if (gate_scope(ex, &d->served, d->ns, err))
         return -1;
-    bundle_link_space(b, d);
+    if (b->spaces && !str_empty(d->ns))
+        d->space = map_get(b->spaces, d->ns);
     if (gate_allows(ex, "create", d->resource_name, d->ns, NULL) == 0)
         return 0;
     return gate_allows(ex, "update", d->resource_name, d->ns, err);
 }
 
-size_t bundle_judge(struct bundle *b, struct execution *ex, struct cluster *cluster)
+int bundle_judge(struct bundle *b, struct document *d, struct execution *ex, struct cluster *cluster)
 {
-    size_t failed = 0;
     struct err err;
-    for (size_t i = 0; i < b->count; i++) {
-        struct document *d = &b->documents[i];
-        if (bundle_judge_one(b, d, ex, cluster, &err) == 0)
-            continue;
-        bundle_fail(d, mem_str(err.text));
-        d->code = err.code;
-        d->outcome = "failed";
-        failed++;
-    }
-    return failed;
+    if (bundle_judge_one(b, d, ex, cluster, &err) == 0)
+        return 0;
+    bundle_fail(d, mem_str(err.text));
+    d->code = err.code;
+    d->outcome = "failed";
+    return -1;
 }

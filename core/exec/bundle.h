@@ -11,6 +11,7 @@
 
 struct err;
 struct execution;
+struct map;
 struct pack;
 struct pack_resource;
 
@@ -37,6 +38,7 @@ struct document {
 struct bundle {
     struct document *documents;
     size_t count;
+    struct map *spaces;      /* its Namespaces by name */
     struct document **order; /* in the order of sending, after bundle_order() */
 };
 
@@ -44,13 +46,16 @@ struct bundle {
 int bundle_parse(struct bundle *bundle, const char *text, size_t len, struct err *err);
 void bundle_free(struct bundle *bundle);
 
-/* Finds each document's kind among what the cluster serves, else among the bundle's own CRDs. *unknown tells
- * that one was not found (its message is then set), so that discovery may be asked anew. */
-void bundle_route(struct bundle *bundle, struct cluster *cluster, const struct pack *pack, bool *unknown);
+/* The next two are for one document: a manifest may have thousands, and the loop has others to serve. */
 
-/* Namespace, permission, and that each is what the request's `resource` says. Failures are put into
- * the documents' messages; returns how many. */
-size_t bundle_judge(struct bundle *bundle, struct execution *execution, struct cluster *cluster);
+/* Finds its kind among what the cluster serves, else by the bundle's own CRD. False (and its message says
+ * why) where it is not there, so that discovery may be asked anew. */
+bool bundle_route(struct document *document, struct cluster *cluster, const struct pack *pack);
+
+/* Namespace, permission, and that it is what the request's `resource` says. -1 where it fails: its outcome
+ * and its message say so. */
+int bundle_judge(struct bundle *bundle, struct document *document, struct execution *execution,
+                 struct cluster *cluster);
 
 /* The document that this one cannot do without and that was not applied; NULL where all were. */
 const struct document *document_missing(const struct document *document);

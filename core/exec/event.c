@@ -189,11 +189,26 @@ static void event_body(struct event_door *door, struct json_writer *w, const str
     }
 }
 
+enum { EVENT_ROW_LEAST = 100 };
+
+/* The first try that may fit: writing thousands of rows in vain would hold the loop. */
+static int event_first_try(const struct event *e)
+{
+    for (int tightness = 0; e->type == EVENT_COMPLETE && tightness < 3; tightness++) {
+        size_t rows = 0;
+        for (size_t i = 0; i < e->complete.document_count; i++)
+            rows += event_document_stays(&e->complete.documents[i], tightness);
+        if (rows <= EVENT_BYTES_MAX / EVENT_ROW_LEAST)
+            return tightness;
+    }
+    return e->type == EVENT_COMPLETE ? 3 : 0;
+}
+
 void event_write(struct event_door *door, const char *execution_id, uint64_t seq, const struct event *e,
                  struct buf *out)
 {
     struct redact_state out_state = door->stdout_state, err_state = door->stderr_state;
-    for (int tightness = 0; tightness <= 3; tightness++) {
+    for (int tightness = event_first_try(e); tightness <= 3; tightness++) {
         struct json_writer w = JSON_WRITER(out);
         buf_clear(out);
         door->stdout_state = out_state;
