@@ -50,7 +50,8 @@ struct rig {
     struct buf events, body;
     struct execution *execution; /* the last one, kept */
     struct journal_view *view;
-    int news, ended, drained;
+    int news, ended;
+    bool drained;
     size_t events_count;
 };
 
@@ -483,7 +484,7 @@ static void queued_ones_are_cancelled_and_drained(void **state)
     assert_int_equal(err.code, ERR_BUSY);
     assert_true(execution_ended(executions_find(rig->executions, "q2")));
     until(rig->w, &rig->ended, 1);
-    while (!*(bool *)&rig->drained)
+    while (!rig->drained)
         loop_turn(rig->w->loop);
     says(rig, "cancelled by the host, which stops");
     says(rig, "\"outcome\":\"in-doubt\"");
