@@ -29,8 +29,9 @@ export interface Host {
   post(path: string, body?: unknown): Promise<Record<string, unknown>>;
   get<T>(path: string): Promise<T>;
   stop(): Promise<void>;
-  /** Kills it without a word and starts it anew at the same port. */
-  restart(): Promise<void>;
+  /** Ends it without a word; start() brings it back at the same port. */
+  kill(): Promise<void>;
+  start(): Promise<void>;
 }
 
 function started(child: ChildProcess): Promise<string> {
@@ -84,9 +85,11 @@ export async function startHost(): Promise<Host> {
       clearTimeout(late);
       rmSync(home, { recursive: true, force: true });
     },
-    async restart() {
+    async kill() {
       child.kill("SIGKILL");
       await ended(child);
+    },
+    async start() {
       child = run(new URL(url).host);
       await started(child);
     },

@@ -123,7 +123,7 @@ function Refused(props: { execution: Execution }): JSX.Element {
     return ["It was not started.", error];
   };
   return (
-    <Banner look="bad" actions={null}>
+    <Banner look={shownStatus(props.execution) === "gone" ? "neutral" : "bad"} actions={null}>
       <p>
         <strong>{words()[0]}</strong> {sentence(words()[1] ?? "")}
       </p>

@@ -240,7 +240,7 @@ export function ExecutionPanel(): JSX.Element {
               {(e) => (
                 <div id="execution" class="execution" role="tabpanel" aria-labelledby={`tab-${id}`}>
                   <ExecutionHead execution={e()} />
-                  <div class="execution-body" classList={{ shell: isShell(e()) }}>
+                  <div class="execution-body">
                     <Show when={!isShell(e()) && e().documents.length}>
                       <DocumentList execution={e()} />
                     </Show>

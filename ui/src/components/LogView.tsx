@@ -97,6 +97,7 @@ export function LogView(props: { execution: Execution; log: LogBuffer }): JSX.El
     for (let place = from; place < to; place++) shown.push(place + dropped());
     return shown;
   });
+  const gutter = () => Math.max(6, count(props.execution.lastSeq).length);
   const below = () => Math.max(0, props.execution.lines - leftAt());
 
   const atEnd = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
@@ -218,7 +219,7 @@ export function LogView(props: { execution: Execution; log: LogBuffer }): JSX.El
               <strong>{count(dropped())} older rows are no longer held by this page.</strong>
             </div>
           </Show>
-          <div class="log-rows" style={{ height: `${total() * ROW}px` }}>
+          <div class="log-rows" style={{ height: `${total() * ROW}px`, "--seq-width": `${gutter()}ch` }}>
             <For each={places()}>
               {(place) => {
                 const row = props.log.row(place);

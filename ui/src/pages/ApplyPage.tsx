@@ -10,6 +10,7 @@ import {
   onMount,
   Show,
   Suspense,
+  untrack,
 } from "solid-js";
 import { CommandPreview } from "../components/CommandPreview";
 import { focusTab } from "../components/ExecutionPanel";
@@ -33,6 +34,7 @@ import {
   target,
   text,
 } from "../stores/draft";
+import { panel } from "../stores/executionPanel";
 
 const YamlEditor = lazy(() => import("../components/YamlEditor"));
 /** More buttons than this are no help. */
@@ -162,26 +164,28 @@ function ApplyBar(props: { onApply: (dryRun: boolean) => void }): JSX.Element {
           Apply waits: {off().join(", ")}.
         </p>
       </Show>
-      {/* Off, a button stays in reach and says why. */}
-      <button
-        type="button"
-        class="dashed"
-        aria-disabled={off().length > 0}
-        aria-describedby={off().length ? "apply-waits" : undefined}
-        onClick={() => props.onApply(true)}
-      >
-        Dry run <kbd>Ctrl ⇧ ↵</kbd>
-      </button>
-      <button
-        type="button"
-        class="filled"
-        id="apply"
-        aria-disabled={off().length > 0}
-        aria-describedby={off().length ? "apply-waits" : undefined}
-        onClick={() => props.onApply(false)}
-      >
-        Apply to {target()} <kbd>Ctrl ↵</kbd>
-      </button>
+      <div class="actions">
+        {/* Off, a button stays in reach and says why. */}
+        <button
+          type="button"
+          class="dashed"
+          aria-disabled={off().length > 0}
+          aria-describedby={off().length ? "apply-waits" : undefined}
+          onClick={() => props.onApply(true)}
+        >
+          Dry run <kbd>Ctrl ⇧ ↵</kbd>
+        </button>
+        <button
+          type="button"
+          class="filled"
+          id="apply"
+          aria-disabled={off().length > 0}
+          aria-describedby={off().length ? "apply-waits" : undefined}
+          onClick={() => props.onApply(false)}
+        >
+          Apply to {target()} <kbd>Ctrl ↵</kbd>
+        </button>
+      </div>
     </div>
   );
 }
@@ -202,6 +206,11 @@ export function ApplyPage(): JSX.Element {
       },
     ),
   );
+  // At the first visit there is one thing to do, and it has the focus.
+  createEffect(() => {
+    const busy = edited() || untrack(() => panel.tabs.length) || document.activeElement !== document.body;
+    if (cluster.demo && !busy) document.getElementById("apply")?.focus();
+  });
   const keys = (event: KeyboardEvent) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.defaultPrevented) return;
     event.preventDefault();

@@ -12,6 +12,7 @@ import type {
   ExecutionRecord,
   StartMessage,
 } from "../net/types";
+import { checkCluster, cluster } from "./cluster";
 import { applyEvents, type Execution, fromRecord, hasEnded, newExecution } from "./execution";
 import { me } from "./session";
 import { remember, remembered } from "./settings";
@@ -123,8 +124,11 @@ function schedule(): void {
 
 function linked(id: string, state: SocketState): void {
   if (state.kind === "live") setPanel("executions", id, { link: "live" });
-  else if (state.kind === "waiting") setPanel("executions", id, { link: "waiting", retryAt: state.until });
-  else setPanel("executions", id, { link: "ended" });
+  else if (state.kind === "waiting") {
+    setPanel("executions", id, { link: "waiting", retryAt: state.until });
+    // Is it the socket alone, or the host.
+    if (cluster.host) void checkCluster();
+  } else setPanel("executions", id, { link: "ended" });
 }
 
 function watch(
@@ -145,7 +149,11 @@ function watch(
     },
     refused(error) {
       flush();
-      setPanel("executions", id, { refused: { code: error.code, error: error.error }, cancelling: false });
+      setPanel("executions", id, (e) => ({
+        refused: { code: error.code, error: error.error },
+        cancelling: false,
+        completedAt: e.completedAt ?? (e.lastHeard || e.startedAt),
+      }));
     },
     state: (state) => linked(id, state),
   });
@@ -250,7 +258,9 @@ export function retryLastExecution(executionId = panel.active, mode?: ExecutionM
 export function reattachExecution(known: string | ExecutionRecord, show = true): void {
   const id = typeof known === "string" ? known : known.executionId;
   if (!panel.executions[id]) {
-    const execution = typeof known === "string" ? newExecution(id) : fromRecord(known);
+    const record = typeof known === "string" ? panel.recent.find((r) => r.executionId === id) : known;
+    const execution = record ? fromRecord(record) : newExecution(id);
+    if (!record) void loadRecentExecutions();
     if (!hasEnded(execution)) execution.reattachedAt = Date.now();
     watch(execution, { afterSeq: 0 }, "");
   }
@@ -278,10 +288,19 @@ export async function autoReattachMostRecentRunning(): Promise<void> {
   setPanel({ active: shown, dock: fold ? "folded" : "open" });
 }
 
+/** What no event tells: who started it, and where it goes. */
+function describeExecution({ executionId, user, context, namespace }: ExecutionRecord): void {
+  if (panel.executions[executionId]) setPanel("executions", executionId, { user, context, namespace });
+}
+
 /** The newest executions of the host: what runs, and what a refresh takes up again. */
 export async function loadRecentExecutions(): Promise<void> {
   try {
-    setPanel({ recent: await api.executions({ limit: 100 }), hostError: "" });
+    const recent = await api.executions({ limit: 100 });
+    batch(() => {
+      setPanel({ recent, hostError: "" });
+      for (const record of recent) describeExecution(record);
+    });
   } catch (error) {
     setPanel("hostError", error instanceof Error ? error.message : String(error));
   }
