@@ -11,9 +11,12 @@
 enum {
     DEMO_SEND_S = 60,
     DEMO_PIECE = 64 * 1024,
-    DEMO_WATCH_BATCH = 256 * 1024, /* bytes of events before others have their turn */
+    DEMO_DISCARDED_BYTES = 64 * 1024 * 1024, /* of a refused body; a longer one ends the connection */
+    DEMO_WATCH_BATCH = 256 * 1024,           /* bytes of events before others have their turn */
     DEMO_BOOKMARK_MS = 60000,
 };
+
+struct demo_refusal;
 
 struct demo_connection {
     TAILQ_ENTRY(demo_connection) link;
@@ -23,6 +26,7 @@ struct demo_connection {
     char *path;
     char accept[1024], content_type[128], user_agent[256];
     struct buf query, body;
+    const struct demo_refusal *refusal; /* what the request gets once its body was read */
     bool head, waiting, ready, close;
     struct buf out; /* LWS_PRE bytes of room, then what is to be sent */
     size_t sent;

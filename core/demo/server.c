@@ -12,8 +12,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A peer that is silent is asked after 20 s and given up after 60 s. */
-static const lws_retry_bo_t demo_liveness = {.secs_since_valid_ping = 20, .secs_since_valid_hangup = 60};
+/* None: a watch may be silent for as long as nothing happens, and loopback loses no peer. */
+static const lws_retry_bo_t demo_liveness = {0};
+
+struct demo_refusal {
+    int status;
+    const char *reason, *message;
+};
+
+static const struct demo_refusal no_length = {411, "BadRequest", "the demo cluster wants a Content-Length"};
+static const struct demo_refusal too_large = {413, "RequestEntityTooLarge",
+                                              "Request entity too large: limit is 3145728"};
+static const struct demo_refusal unknown = {401, "Unauthorized", "Unauthorized"};
 
 static void demo_exchange_clear(struct demo_connection *c)
 {
@@ -25,6 +35,7 @@ static void demo_exchange_clear(struct demo_connection *c)
     free(c->path);
     c->path = NULL;
     c->sent = 0;
+    c->refusal = NULL;
     c->waiting = c->ready = c->close = c->end = false;
 }
 
@@ -114,10 +125,11 @@ void demo_write_status(struct buf *out, int code, const char *reason, const char
     jsonw_end_object(&w);
 }
 
-static void demo_refuse(struct demo_connection *c, int status, const char *reason, const char *message)
+static void demo_refuse(struct demo_connection *c, const struct demo_refusal *why)
 {
-    struct demo_answer answer = {.status = status, .type = "application/json"};
-    demo_write_status(&answer.body, status, reason, message);
+    struct demo_answer answer = {.status = why->status, .type = "application/json"};
+    demo_write_status(&answer.body, why->status, why->reason, why->message);
+    c->waiting = false;
     demo_send(c, &answer);
 }
 
@@ -160,16 +172,15 @@ static int demo_on_request(struct demo_connection *c)
     demo_header(c->wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, length, sizeof(length));
     demo_header(c->wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING, encoding, sizeof(encoding));
     size_t expected = strtoull(length, NULL, 10);
-    c->close = *encoding || expected > DEMO_BODY_BYTES || (expected && !demo_is_known(c));
+    c->refusal = !demo_is_known(c) ? &unknown : expected > DEMO_BODY_BYTES ? &too_large : NULL;
+    c->close = *encoding || expected > DEMO_DISCARDED_BYTES;
     lws_set_timeout(c->wsi, PENDING_TIMEOUT_HTTP_CONTENT, DEMO_SEND_S);
-    if (*encoding)
-        demo_refuse(c, 411, "BadRequest", "the demo cluster wants a Content-Length");
-    else if (expected > DEMO_BODY_BYTES)
-        demo_refuse(c, 413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728");
-    else if (!demo_is_known(c))
-        demo_refuse(c, 401, "Unauthorized", "Unauthorized");
+    if (c->close)
+        demo_refuse(c, c->refusal ? c->refusal : &no_length);
     else if (expected || str_eq(c->method, "POST") || str_eq(c->method, "PUT") || str_eq(c->method, "PATCH"))
-        c->waiting = true;
+        c->waiting = true; /* for the body, a refused one too: unread, it would reset the answer away */
+    else if (c->refusal)
+        demo_refuse(c, c->refusal);
     else
         demo_serve(c);
     return 0;
@@ -177,7 +188,7 @@ static int demo_on_request(struct demo_connection *c)
 
 static int demo_on_body(struct demo_connection *c, const void *data, size_t len)
 {
-    if (!c->waiting)
+    if (!c->waiting || c->refusal)
         return 0;
     if (c->body.len + len > DEMO_BODY_BYTES)
         return -1;
@@ -249,7 +260,9 @@ static int demo_event(struct demo_connection *c, enum lws_callback_reasons reaso
     case LWS_CALLBACK_HTTP_BODY:
         return demo_on_body(c, in, len);
     case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-        if (c->waiting)
+        if (c->waiting && c->refusal)
+            demo_refuse(c, c->refusal);
+        else if (c->waiting)
             demo_serve(c);
         return 0;
     case LWS_CALLBACK_HTTP_WRITEABLE:

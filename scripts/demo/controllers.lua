@@ -9,7 +9,8 @@ local RUNS = {
   ["persistentvolumes"] = "demo.volumes", ["poddisruptionbudgets.policy"] = "demo.disruption",
 }
 
-local SOON_MS = 20
+-- Owners look at all of their Pods, so a while after the first change and not after each.
+local SOON_MS, OWNER_MS = 20, 100
 local KEY_OF = { ReplicaSet = "replicasets.apps", Deployment = "deployments.apps", StatefulSet = "statefulsets.apps",
   DaemonSet = "daemonsets.apps", Job = "jobs.batch" }
 
@@ -22,11 +23,11 @@ function M.touched(kind, obj, change)
     store.due(kind.key, ns, meta.name, ending and 800 or kind.key == "namespaces" and 300 or SOON_MS)
   end
   for _, owner in ipairs(meta.ownerReferences or {}) do
-    if owner.controller and KEY_OF[owner.kind] then store.due(KEY_OF[owner.kind], ns, owner.name, SOON_MS) end
+    if owner.controller and KEY_OF[owner.kind] then store.due(KEY_OF[owner.kind], ns, owner.name, OWNER_MS) end
   end
   if kind.key == "pods" then
     for _, budget in ipairs(store.list("poddisruptionbudgets.policy", ns)) do
-      store.due("poddisruptionbudgets.policy", ns, budget.metadata.name, 2 * SOON_MS)
+      store.due("poddisruptionbudgets.policy", ns, budget.metadata.name, 2 * OWNER_MS)
     end
   end
 end

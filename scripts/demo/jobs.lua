@@ -47,7 +47,7 @@ function M.run(job)
   local wanted = math.min(job.spec.parallelism or 1, (job.spec.completions or 1) - succeeded)
   if job.spec.suspend then wanted = 0 end
   if failed <= job.spec.backoffLimit then
-    for _ = active + 1, math.min(wanted, active + 50) do
+    for _ = active + 1, math.min(wanted, active + 5) do
       local pod = write.create("pods", write.pod_of(job, job.spec.template,
         { generateName = job.metadata.name .. "-" }))
       if not pod then return end
@@ -55,6 +55,7 @@ function M.run(job)
       active = active + 1
     end
   end
+  if active < wanted then store.due(KEY, job.metadata.namespace, job.metadata.name, 50) end
   local s = { startTime = (job.status or {}).startTime or store.now(), active = active > 0 and active or nil,
     succeeded = succeeded > 0 and succeeded or nil, failed = failed > 0 and failed or nil, ready = ready,
     terminating = 0, uncountedTerminatedPods = {} }

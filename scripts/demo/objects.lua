@@ -310,9 +310,13 @@ end
 
 -- ---- deleting
 
+-- Kinds that own nothing, of which there are many: nobody looks for what depends on them.
+local OWN_NOTHING = { events = true, pods = true }
+
 -- Takes an object out of the store, whatever it says, and what depends on it.
 function M.remove(r, obj, orphan)
   keep(r, "DELETED", obj, obj)
+  if OWN_NOTHING[r.kind.key] then return end
   local uid = obj.metadata.uid
   local space = obj.metadata.namespace
   for _, kind in ipairs(kinds.all()) do

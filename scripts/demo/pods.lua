@@ -15,20 +15,20 @@ local function note(pod, name)
   return (pod.metadata.annotations or {})["demo/" .. name]
 end
 
+local turn = 0
+
+-- The nodes that fit take turns.
 local function choose_node(pod)
-  local load, best = {}, nil
-  for _, other in ipairs(store.list("pods")) do
-    local at = other.spec.nodeName
-    if at then load[at] = (load[at] or 0) + 1 end
-  end
+  local fitting = {}
   for _, node in ipairs(store.list("nodes")) do
     local fits = not node.spec.unschedulable
     for key, value in next, pod.spec.nodeSelector or {} do
       fits = fits and (node.metadata.labels or {})[key] == value
     end
-    if fits and (not best or (load[node.metadata.name] or 0) < (load[best.metadata.name] or 0)) then best = node end
+    if fits then fitting[#fitting + 1] = node end
   end
-  return best
+  turn = turn + 1
+  return fitting[turn % math.max(#fitting, 1) + 1]
 end
 
 local function set_state(pod, phase, ready, states, more)

@@ -42,7 +42,7 @@ function M.run(rs)
   if rs.metadata.deletionTimestamp then return end
   local pods = live(write.owned("pods", rs))
   local wanted = rs.spec.replicas or 0
-  for _ = #pods + 1, math.min(wanted, #pods + 50) do
+  for _ = #pods + 1, math.min(wanted, #pods + 5) do
     local pod = write.create("pods", write.pod_of(rs, rs.spec.template, { generateName = rs.metadata.name .. "-" }))
     if not pod then return end
     pods[#pods + 1] = pod

@@ -52,6 +52,12 @@ describe("a demo cluster", function()
     assert.equal(401, stranger:request("POST", "/api/v1/namespaces", "{}").status)
   end)
 
+  it("refuses a body of more than 3 MiB in words that arrive", function()
+    local answer = api:request("POST", "/api/v1/namespaces/default/configmaps", ("x"):rep(4 * 1024 * 1024))
+    assert.equal(413, answer.status)
+    assert.equal("Request entity too large: limit is 3145728", answer.json().message)
+  end)
+
   it("is not empty: a shop runs in it on two nodes", function()
     assert.equal(2, #get("/api/v1/nodes").items)
     eventually("the storefront is ready", "/apis/apps/v1/namespaces/shop/deployments/storefront", function(obj)

@@ -26,8 +26,10 @@ static int set_up(void **state)
 {
     struct world *w = calloc(1, sizeof(*w));
     strcpy(w->dir, "/tmp/moonsail-unit-XXXXXX");
-    if (!mkdtemp(w->dir))
+    if (!mkdtemp(w->dir)) {
+        free(w);
         return -1;
+    }
     snprintf(w->path, sizeof(w->path), "%s/demo.db", w->dir);
     open_store(w);
     *state = w;
