@@ -231,6 +231,17 @@ static const char *ctx_resource_name(const struct ctx *ctx, const struct kube_ki
     return resource ? resource->name : kind->plural;
 }
 
+/* The namespace of a call: the target's, the request's, the context's; all of them for a list of a
+ * request that has none. */
+static const char *ctx_namespace(const struct ctx *ctx, const struct kube_kind *kind,
+                                 const struct ctx_target *t, bool all)
+{
+    const char *ns = str_or(t->ns, execution_request(ctx->execution)->namespace_);
+    if (!kind->namespaced)
+        return "";
+    return str_empty(ns) && !all ? cluster_namespace(ctx->cluster) : ns;
+}
+
 /* request(verb, target, body|nil, { content_type, query, subresource, missing_is_nil }) → object, status */
 static int ctx_request(lua_State *L)
 {
@@ -242,7 +253,7 @@ static int ctx_request(lua_State *L)
     struct ctx_target t = ctx_target_of(L, 2);
     r.kind = ctx_kind(L, ctx, &t);
     r.resource = ctx_resource_name(ctx, r.kind);
-    r.ns = r.kind->namespaced ? str_or(t.ns, execution_request(ctx->execution)->namespace_) : "";
+    r.ns = ctx_namespace(ctx, r.kind, &t, r.verb == GATE_LIST);
     r.name = r.verb == GATE_LIST || r.verb == GATE_CREATE ? NULL : t.name;
     luaL_argcheck(L, r.verb == GATE_LIST || r.verb == GATE_CREATE || !str_empty(r.name), 2, "it has no name");
     bool missing_is_nil = false;
@@ -281,7 +292,7 @@ static int ctx_may(lua_State *L)
     const char *action = luaL_checkstring(L, 1);
     struct ctx_target t = ctx_target_of(L, 2);
     const struct kube_kind *kind = ctx_kind(L, ctx, &t);
-    const char *ns = kind->namespaced ? str_or(t.ns, execution_request(ctx->execution)->namespace_) : "";
+    const char *ns = ctx_namespace(ctx, kind, &t, false);
     lua_pushboolean(L, gate_allows(ctx->execution, action, ctx_resource_name(ctx, kind), ns, NULL) == 0);
     return 1;
 }

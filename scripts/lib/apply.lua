@@ -66,6 +66,7 @@ function M.document(ctx, obj, namespace, resource)
   obj.metadata.namespace = namespace ~= "" and namespace or nil
   drop_server_fields(ctx, obj)
   if resource and resource.defaults then obj = resource.defaults(obj) or obj end
+  if type(obj) ~= "table" or type(obj.metadata) ~= "table" then error("defaults must return the object", 0) end
   if resource and resource.validate then
     local problem = resource.validate(obj)
     if problem then ctx:fail("%s", problem) end

@@ -104,10 +104,11 @@ return function(core, fields)
 
   -- fn's results, or nil and the error ({ code, status, reason, message }) where the API refused.
   function ctx:try(fn)
-    local ok, result = pcall(fn)
-    if ok then return result end
-    if type(result) == "table" and result.code then return nil, result end
-    error(result, 0)
+    local results = table.pack(pcall(fn))
+    if results[1] then return table.unpack(results, 2, results.n) end
+    local err = results[2]
+    if type(err) == "table" and err.code then return nil, err end
+    error(err, 0)
   end
 
   return ctx

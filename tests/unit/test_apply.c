@@ -591,6 +591,20 @@ static void a_dry_run_takes_out_what_would_go_and_not_the_way_to_it(void **state
     assert_null(strstr(asked->body, "labels"));
 }
 
+static void a_call_without_a_namespace_is_in_that_of_the_context(void **state)
+{
+    struct rig *rig = *state;
+    rig_open(rig, "local x = { apiVersion = 'v1', kind = 'ConfigMap', metadata = { name = 'x' } }\n"
+                  "local a, b = ctx:try(function() return 1, ctx:get(x) end)\n"
+                  "assert(a == 1 and b == nil)\n"
+                  "local c, d = ctx:try(function() return 1, 2 end)\n"
+                  "assert(c == 1 and d == 2)\n"
+                  "return obj, 'unchanged'");
+    rig_run(rig, MAP, ",\"namespace\":\"\",\"allowClusterWide\":true");
+    says(rig, "\"outcome\":\"succeeded\"");
+    assert_int_equal(fake_api_asked(&rig->w->api, "/api/v1/namespaces/apps/configmaps/x"), 1);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 
 int main(void)
@@ -612,6 +626,7 @@ int main(void)
         TEST(manifests_that_are_kept_or_wait_have_a_bound_in_bytes),
         TEST(an_empty_name_beside_generateName_is_none),
         TEST(a_dry_run_takes_out_what_would_go_and_not_the_way_to_it),
+        TEST(a_call_without_a_namespace_is_in_that_of_the_context),
         TEST(queued_ones_are_cancelled_and_drained),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
