@@ -158,7 +158,6 @@ function ApplyBar(props: { onApply: (dryRun: boolean) => void }): JSX.Element {
   return (
     <div class="apply-bar">
       <Target />
-      <span class="push" />
       <Show when={off().length}>
         <p id="apply-waits" class="waits">
           Apply waits: {off().join(", ")}.
