@@ -29,6 +29,7 @@ struct demo {
     char *scripts;     /* the folder with the Lua files */
     char *token, *old; /* what a client must show; which kinds are served in their old version only */
     char *kubeconfig, *folder;
+    int lock;        /* of the folder, a descriptor */
     bool own_folder; /* a temporary one: goes with the process */
     struct demo_server *server;
     struct timer *due;

@@ -13,10 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char *const demo_files[] = {"demo.db", "demo.db-wal", "demo.db-shm", "kubeconfig"};
+static const char *const demo_files[] = {"demo.db", "demo.db-wal", "demo.db-shm", "kubeconfig", "lock"};
 
 static int demo_make_token(struct demo *demo, struct err *err)
 {
@@ -48,6 +49,20 @@ static int demo_make_folder(struct demo *demo, const char *data, struct err *err
     demo->folder = folder;
     demo->own_folder = true;
     return 0;
+}
+
+/* Two would count revisions and run controllers beside each other. */
+static int demo_lock(struct demo *demo, struct err *err)
+{
+    char *path = mem_printf("%s/lock", demo->folder);
+    int rc = 0;
+    demo->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (demo->lock < 0)
+        rc = err_set(err, "%s: cannot be opened: %s", path, strerror(errno));
+    else if (flock(demo->lock, LOCK_EX | LOCK_NB))
+        rc = err_code(err, ERR_CONFLICT, "%s: another demo cluster runs with this folder", demo->folder);
+    free(path);
+    return rc;
 }
 
 /* Written beside and renamed, so that nobody reads half of it. */
@@ -85,7 +100,7 @@ out:
 
 static int demo_open(struct demo *demo, const struct demo_options *options, struct err *err)
 {
-    if (demo_make_token(demo, err) || demo_make_folder(demo, options->data, err))
+    if (demo_make_token(demo, err) || demo_make_folder(demo, options->data, err) || demo_lock(demo, err))
         return -1;
     char *path = mem_printf("%s/demo.db", demo->folder);
     mode_t old = umask(077);
@@ -107,6 +122,7 @@ struct demo *demo_new(const struct demo_options *options, struct err *err)
 {
     struct demo *demo = mem_new(sizeof(*demo));
     demo->loop = options->loop;
+    demo->lock = -1;
     demo->scripts = mem_printf("%s/scripts", options->shipped);
     struct buf old = {0};
     for (const char *const *word = options->serve_old; word && *word; word++)
@@ -141,6 +157,8 @@ void demo_free(struct demo *demo)
     if (demo->cell)
         demo_script_close(demo);
     store_close(demo->store);
+    if (demo->lock >= 0)
+        close(demo->lock);
     if (demo->own_folder)
         demo_remove_folder(demo);
     buf_free(&demo->scratch);

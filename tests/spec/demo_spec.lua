@@ -241,6 +241,9 @@ describe("a demo cluster", function()
     assert.equal(201, before:request("POST", DEPLOYMENTS, deployment("kept", 2)).status)
     own.process:kill()
     local again = demo.start { "--data", dir .. "/demo" }
+    local second = support.cli { "demo-cluster", "--data", dir .. "/demo" }
+    assert.equal(2, second.code)
+    assert.matches("another demo cluster runs with this folder", second.stderr, 1, true)
     local after = client.new(again.kubeconfig)
     support.eventually("it is out", function()
       local found = after:request("GET", DEPLOYMENTS .. "/kept").json()
