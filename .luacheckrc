@@ -16,6 +16,7 @@ local script = {
 }
 files["resources"] = script
 files["scripts"] = script
+files["examples"] = script
 files["scripts/demo"] = { read_globals = { "store" } } -- what the demo cluster's C half gives its scripts
 files["resources/**/*_spec.lua"] = { std = "lua54+busted" }
 files["scripts/**/*_spec.lua"] = { std = "lua54+busted" }

@@ -80,6 +80,8 @@ static void apply_finish(struct apply *a, const struct err *why)
             .namespace_ = d->ns,
             .outcome = d->outcome ? d->outcome : "not-started",
             .message = d->message,
+            .conflicts = d->conflicts,
+            .conflict_count = d->conflict_count,
         };
     }
     end.document_count = a->bundle.count;
@@ -221,6 +223,8 @@ static void apply_task_done(void *arg, lua_State *L, const struct err *err, cons
     const char *outcome = err ? NULL : lua_tostring(L, 1), *ref = err ? NULL : lua_tostring(L, 2);
     struct document *d = a->bundle.order[a->next++];
     a->task = NULL;
+    event_conflicts_free(d->conflicts, d->conflict_count);
+    d->conflicts = ctx_take_conflicts(a->ctx, &d->conflict_count);
     if (!err) {
         apply_rename(d, ref);
         apply_document_done(a, d, outcome);

@@ -143,6 +143,7 @@ void bundle_free(struct bundle *b)
         free(d->name);
         free(d->ref);
         free(d->message);
+        event_conflicts_free(d->conflicts, d->conflict_count);
         free(d->resource_name);
         free((char *)d->served.group);
         free((char *)d->served.version);

@@ -4,6 +4,7 @@
  * bundle owns its documents. bundle_parse() is a pure function of bytes: any thread. */
 #pragma once
 
+#include "exec/event.h"
 #include "kube/cluster.h"
 
 #include <stdbool.h>
@@ -30,9 +31,11 @@ struct document {
      * A kind that only the bundle's CRD knows is routed by that. */
     struct document *space, *crd;
     int stage;
-    const char *outcome; /* NULL until it is decided */
-    char *message;       /* why it failed; "" */
-    enum err_code code;  /* what kind of failure that is */
+    const char *outcome;              /* NULL until it is decided */
+    char *message;                    /* why it failed; "" */
+    enum err_code code;               /* what kind of failure that is */
+    struct event_conflict *conflicts; /* fields that others own */
+    size_t conflict_count;
 };
 
 struct bundle {

@@ -25,7 +25,11 @@ struct ctx {
     struct buf body;       /* of the request that is being made */
     unsigned writing;      /* under way */
     bool written, doubted; /* one was answered well; the last one that ended got no answer */
+    struct event_conflict *conflicts;
+    size_t conflict_count;
 };
+
+enum { CTX_CONFLICTS_MAX = 100 };
 
 /* One wait of a script: a call to the cluster or a sleep. It is a userdata on the task's stack, so
  * it lives as long as the task waits. */
@@ -60,6 +64,7 @@ void ctx_free(struct ctx *ctx)
     if (!ctx)
         return;
     buf_free(&ctx->body);
+    event_conflicts_free(ctx->conflicts, ctx->conflict_count);
     free(ctx);
 }
 
@@ -334,6 +339,34 @@ static int ctx_changed(lua_State *L)
     return 0;
 }
 
+/* conflict(field, manager, live, since): a field that somebody else owns. */
+static int ctx_conflict(lua_State *L)
+{
+    struct ctx *ctx = cell_user(L);
+    const char *texts[4];
+    for (int i = 0; i < 4; i++)
+        texts[i] = luaL_checkstring(L, i + 1);
+    if (ctx->conflict_count == CTX_CONFLICTS_MAX)
+        return 0;
+    ctx->conflicts = mem_grow(ctx->conflicts, (ctx->conflict_count + 1) * sizeof(*ctx->conflicts));
+    ctx->conflicts[ctx->conflict_count++] = (struct event_conflict){
+        .field = mem_str(texts[0]),
+        .manager = mem_str(texts[1]),
+        .live = mem_str(texts[2]),
+        .since = mem_str(texts[3]),
+    };
+    return 0;
+}
+
+struct event_conflict *ctx_take_conflicts(struct ctx *ctx, size_t *count)
+{
+    struct event_conflict *conflicts = ctx->conflicts;
+    *count = ctx->conflict_count;
+    ctx->conflicts = NULL;
+    ctx->conflict_count = 0;
+    return conflicts;
+}
+
 static int ctx_log(lua_State *L)
 {
     struct ctx *ctx = cell_user(L);
@@ -364,9 +397,9 @@ static int ctx_raise(lua_State *L)
 /* ---- the object ---- */
 
 static const luaL_Reg ctx_core[] = {
-    {"request", ctx_request},        {"may", ctx_may},     {"line", ctx_line}, {"phase", ctx_phase},
-    {"changed", ctx_changed},        {"log", ctx_log},     {"now", ctx_now},   {"sleep", ctx_sleep},
-    {"cancelled", ctx_is_cancelled}, {"raise", ctx_raise}, {NULL, NULL},
+    {"request", ctx_request},        {"may", ctx_may},     {"line", ctx_line},         {"phase", ctx_phase},
+    {"changed", ctx_changed},        {"log", ctx_log},     {"now", ctx_now},           {"sleep", ctx_sleep},
+    {"cancelled", ctx_is_cancelled}, {"raise", ctx_raise}, {"conflict", ctx_conflict}, {NULL, NULL},
 };
 
 static void ctx_push_request(lua_State *L, const struct start_request *r)

@@ -6,10 +6,12 @@
 
 #include <lua.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 struct cell;
 struct cluster;
 struct ctx;
+struct event_conflict;
 struct event_counts;
 struct execution;
 
@@ -28,6 +30,9 @@ enum ctx_writes {
 };
 enum ctx_writes ctx_writes(const struct ctx *ctx);
 void ctx_forget_writes(struct ctx *ctx);
+
+/* The conflicts that were noted since the last call; the caller frees them and their strings. */
+struct event_conflict *ctx_take_conflicts(struct ctx *ctx, size_t *count);
 
 /* What scripts counted by ctx:changed(). */
 const struct event_counts *ctx_counts(const struct ctx *ctx);

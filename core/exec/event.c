@@ -73,6 +73,27 @@ void event_write_counts(struct json_writer *w, const struct event_counts *counts
     jsonw_end_object(w);
 }
 
+void event_conflicts_free(struct event_conflict *conflicts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(conflicts[i].field);
+        free(conflicts[i].manager);
+        free(conflicts[i].live);
+        free(conflicts[i].since);
+    }
+    free(conflicts);
+}
+
+static void event_conflict(struct event_door *door, struct json_writer *w, const struct event_conflict *c)
+{
+    jsonw_begin_object(w);
+    event_text(door, w, "field", c->field);
+    event_text(door, w, "manager", c->manager);
+    event_text(door, w, "live", c->live);
+    event_text(door, w, "since", c->since);
+    jsonw_end_object(w);
+}
+
 static void event_document(struct event_door *door, struct json_writer *w, const struct event_document *d)
 {
     jsonw_begin_object(w);
@@ -83,10 +104,10 @@ static void event_document(struct event_door *door, struct json_writer *w, const
     jsonw_member(w, "outcome", d->outcome);
     event_text(door, w, "message", d->message);
     jsonw_key(w, "conflicts");
-    if (d->conflicts)
-        jsonw_raw(w, d->conflicts, strlen(d->conflicts));
-    else
-        jsonw_raw(w, "[]", 2);
+    jsonw_begin_array(w);
+    for (size_t i = 0; i < d->conflict_count; i++)
+        event_conflict(door, w, &d->conflicts[i]);
+    jsonw_end_array(w);
     jsonw_key(w, "verdicts");
     jsonw_raw(w, "[]", 2);
     jsonw_end_object(w);

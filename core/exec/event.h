@@ -12,11 +12,19 @@ struct event_counts {
     unsigned created, configured, unchanged, deleted;
 };
 
+/* A field that somebody else owns. */
+struct event_conflict {
+    char *field, *manager, *live, *since; /* since: RFC 3339 or "" */
+};
+
+void event_conflicts_free(struct event_conflict *conflicts, size_t count);
+
 /* What became of one document, as `complete.summary.documents` shows it. */
 struct event_document {
     size_t index, line;
     const char *ref, *namespace_, *outcome, *message;
-    const char *conflicts; /* a JSON array, or NULL for [] */
+    const struct event_conflict *conflicts;
+    size_t conflict_count;
 };
 
 struct event {

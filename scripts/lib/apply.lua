@@ -1,4 +1,5 @@
 -- lib/apply.lua: how an object is applied where its resource file says nothing else.
+local conflict = require "lib.conflict"
 local object = require "lib.object"
 local ownership = require "lib.ownership"
 
@@ -21,22 +22,43 @@ local function drop_server_fields(ctx, obj)
   end
 end
 
--- Sends the patch. A dry-run that only conflicts with managers whose fields would become ours is sent
--- again with force, and what they alone own is taken out of the answer.
-local function send(ctx, obj, live)
-  local force = ctx.request.force
-  local answer, err = ctx:try(function()
+local function try_send(ctx, obj, force)
+  return ctx:try(function()
     local result, status = ctx:send_apply(obj, force)
     return { object = result, created = status == 201 }
   end)
-  if answer then
-    if ctx.dry_run and live then answer.object = ownership.preview(ctx, live, answer.object) end
-    return answer
+end
+
+-- Takes the fields of others, and says what was taken from whom.
+local function send_by_force(ctx, obj, conflicts)
+  local answer, err = try_send(ctx, obj, true)
+  if not answer then error(err, 0) end
+  for _, taken in ipairs(conflicts) do
+    ctx:line("%s: %s %s from %s", object.text(obj), ctx.dry_run and "would take" or "took", taken.field,
+      taken.manager)
   end
-  if ctx.dry_run and live and ownership.only_ours(ctx, err) then
-    return { object = ownership.preview(ctx, live, (ctx:send_apply(obj, true))) }
+  return answer
+end
+
+-- Sends the patch. Fields that others own are a conflict, unless the request takes them by force. A dry-run
+-- that only conflicts with managers whose fields would become ours is sent again with force, and what they
+-- alone own is taken out of the answer.
+local function send(ctx, obj, live)
+  local answer, err = try_send(ctx, obj)
+  if not answer then
+    local conflicts = conflict.list(err, live)
+    if not conflicts then error(err, 0) end
+    if ctx.dry_run and ownership.only_ours(ctx, conflicts) then
+      answer = { object = ctx:send_apply(obj, true) }
+    elseif ctx.request.force then
+      answer = send_by_force(ctx, obj, conflicts)
+    else
+      ctx:conflicts(conflicts)
+      error(err, 0)
+    end
   end
-  error(err, 0)
+  if ctx.dry_run and live then answer.object = ownership.preview(ctx, live, answer.object) end
+  return answer
 end
 
 -- Applies one object. Returns it as the server has it now, and "created", "configured" or "unchanged".

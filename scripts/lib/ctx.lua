@@ -36,6 +36,11 @@ return function(core, fields)
   -- Counts one object: "created", "configured", "unchanged" or "deleted".
   function ctx:changed(outcome) core.changed(outcome) end
 
+  -- Puts conflicts (of lib.conflict) into the document's row.
+  function ctx:conflicts(list)
+    for _, c in ipairs(list) do core.conflict(c.field, c.manager, c.live, c.since) end
+  end
+
   -- A line in the host's own log.
   function ctx:log(format, ...) core.log(text(format, ...)) end
 

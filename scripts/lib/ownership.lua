@@ -113,16 +113,13 @@ function M.take(ctx, live)
   end
 end
 
--- Does the refused patch conflict with nobody but managers whose fields would become ours?
-function M.only_ours(ctx, err)
-  local causes = err.status == 409 and err.details and err.details.causes
-  if not causes then return false end
+-- Are the conflicts (of lib.conflict) with nobody but managers whose fields would become ours?
+function M.only_ours(ctx, conflicts)
   local names = take_over(ctx)
-  for _, cause in ipairs(causes) do
-    local manager = (cause.message or ""):match('^conflict with "([^"]*)"')
-    if cause.reason ~= "FieldManagerConflict" or not names[manager] then return false end
+  for _, conflict in ipairs(conflicts) do
+    if not names[conflict.manager] then return false end
   end
-  return #causes > 0
+  return true
 end
 
 -- The item of a list that a key of a field set names: k:{"name":"x"}, v:"x" or i:0. Returns its place.

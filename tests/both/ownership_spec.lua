@@ -1,5 +1,6 @@
 -- Whose field is whose, when somebody else has been at the object before.
 
+local support = require "tests.spec.support"
 local cluster = require "tests.both.support"
 
 local MANIFEST = [[
@@ -88,8 +89,23 @@ describe("an object that kubectl apply had made", function()
     local dry = apply(with "owned", "--dry-run")
     assert.equal(1, dry.code)
     assert.matches('"hand" using apps/v1', dry.stderr, 1, true)
+    local rows = {}
+    for line in apply(with "owned", "--json").stdout:gmatch("[^\n]+") do
+      local event = support.json.decode(line)
+      if event.type == "complete" then rows = event.summary.documents[1].conflicts end
+    end
+    table.sort(rows, function(a, b) return a.field < b.field end)
+    assert.equal("spec.replicas", rows[1].field)
+    assert.equal("7", rows[1].live)
+    assert.equal('spec.template.spec.containers[name="web"].image', rows[2].field)
+    assert.same({ "hand", "example/web:9" }, { rows[2].manager, rows[2].live })
+    assert.matches("^%d+%-%d+%-%d+T", rows[2].since)
+    local planned = apply(with "owned", "--force", "--dry-run")
+    assert.matches("deployment.apps/owned: would take spec.replicas from ", planned.stdout, 1, true)
     local forced = apply(with "owned", "--force")
-    assert.equal("deployment.apps/owned configured\n", forced.stdout)
+    assert.matches('deployment.apps/owned: took spec.template.spec.containers[name="web"].image from hand\n', forced.stdout,
+      1, true)
+    assert.matches("deployment.apps/owned configured\n$", forced.stdout)
     local live = cluster.get("deployment", "owned", ns)
     assert.equal("example/web:1", live.spec.template.spec.containers[1].image)
     assert.equal(2, live.spec.replicas)
