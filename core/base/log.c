@@ -50,7 +50,12 @@ static void log_line(enum log_level level, const char *format, va_list args)
     buf_vprintf(&text, format, args);
     if (log_state.filter)
         log_state.filter(log_state.filter_arg, buf_str(&text), text.len, &masked);
-    const char *say = log_state.filter ? buf_str(&masked) : buf_str(&text);
+    struct buf *say_buf = log_state.filter ? &masked : &text;
+    /* A line is a line: what others chose (a name, an answer) must not make another one. */
+    for (size_t i = 0; i < say_buf->len; i++)
+        if ((unsigned char)say_buf->data[i] < 0x20)
+            say_buf->data[i] = ' ';
+    const char *say = buf_str(say_buf);
     if (log_state.json) {
         struct json_writer w = JSON_WRITER(&line);
         jsonw_begin_object(&w);

@@ -29,7 +29,7 @@ struct ctx {
     size_t conflict_count;
 };
 
-enum { CTX_CONFLICTS_MAX = 100 };
+enum { CTX_CONFLICTS_MAX = 100, CTX_CONFLICT_TEXT_MAX = 1024 };
 
 /* One wait of a script: a call to the cluster or a sleep. It is a userdata on the task's stack, so
  * it lives as long as the task waits. */
@@ -344,8 +344,11 @@ static int ctx_conflict(lua_State *L)
 {
     struct ctx *ctx = cell_user(L);
     const char *texts[4];
-    for (int i = 0; i < 4; i++)
-        texts[i] = luaL_checkstring(L, i + 1);
+    for (int i = 0; i < 4; i++) {
+        size_t len;
+        texts[i] = luaL_checklstring(L, i + 1, &len);
+        luaL_argcheck(L, len <= CTX_CONFLICT_TEXT_MAX, i + 1, "at most 1,024 bytes");
+    }
     if (ctx->conflict_count == CTX_CONFLICTS_MAX)
         return 0;
     ctx->conflicts = mem_grow(ctx->conflicts, (ctx->conflict_count + 1) * sizeof(*ctx->conflicts));

@@ -63,7 +63,7 @@ function M.list(err, live)
     local manager = (cause.message or ""):match('^conflict with "([^"]*)"')
     if cause.reason ~= "FieldManagerConflict" or not manager then return nil end
     list[#list + 1] = {
-      field = (cause.field or ""):gsub("^%.", ""), manager = manager, since = since(live, manager),
+      field = (cause.field or ""):gsub("^%.", ""):sub(1, 1000), manager = manager, since = since(live, manager),
       live = live.kind == "Secret" and "[REDACTED]" or value_at(live, cause.field or ""),
     }
   end
