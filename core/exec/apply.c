@@ -176,7 +176,7 @@ static void apply_document_done(struct apply *a, struct document *d, const char 
     free(line);
 }
 
-/* Inside the task: lib.apply's document(ctx, obj, namespace, resource). */
+/* Inside the task: lib.apply's document(ctx, obj, namespace, version, resource). */
 static int apply_setup(lua_State *L, void *arg)
 {
     struct apply *a = arg;
@@ -187,11 +187,12 @@ static int apply_setup(lua_State *L, void *arg)
     ctx_push(L);
     bridge_push(L, d->json, d->json_len);
     lua_pushstring(L, d->ns);
+    lua_pushstring(L, d->served.api_version);
     if (d->resource)
         pack_push_resource(L, d->resource);
     else
         lua_pushnil(L);
-    return 4;
+    return 5;
 }
 
 /* The name that the server chose for a generateName. */

@@ -145,6 +145,7 @@ void bundle_free(struct bundle *b)
         free(d->message);
         event_conflicts_free(d->conflicts, d->conflict_count);
         free(d->resource_name);
+        free((char *)d->served.api_version);
         free((char *)d->served.group);
         free((char *)d->served.version);
         free((char *)d->served.plural);
@@ -169,10 +170,28 @@ static void bundle_keep_kind(struct document *d, const struct kube_kind *kind)
         .version = mem_str(kind->version),
         .plural = mem_str(kind->plural),
         .kind = d->kind,
-        .api_version = d->api_version,
+        .api_version = mem_str(kind->api_version),
         .namespaced = kind->namespaced,
         .verbs = kind->verbs,
     };
+}
+
+/* The kind in the document's own version, else in the first version of its resource file that the
+ * cluster serves: its handler then converts. NULL where there is none. */
+static const struct kube_kind *bundle_find_kind(const struct document *d, struct cluster *cluster,
+                                                const struct pack *pack)
+{
+    const struct kube_kind *kind = cluster_kind(cluster, d->api_version, d->kind);
+    const char *slash = strchr(d->api_version, '/');
+    char *group = mem_strn(d->api_version, slash ? (size_t)(slash - d->api_version) : 0);
+    const struct pack_resource *resource = !kind && pack ? pack_resource_of(pack, group, d->kind) : NULL;
+    size_t n = slash ? (size_t)(slash - d->api_version) + 1 : 0;
+    free(group);
+    for (const char *const *version = resource ? resource->versions : NULL; version && *version && !kind;
+         version++)
+        if (strncmp(*version, d->api_version, n) == 0)
+            kind = cluster_kind(cluster, *version, d->kind);
+    return kind;
 }
 
 bool bundle_route(struct document *d, struct cluster *cluster, const struct pack *pack)
@@ -180,7 +199,7 @@ bool bundle_route(struct document *d, struct cluster *cluster, const struct pack
     struct kube_kind own = {0};
     if (d->served.plural)
         return true;
-    const struct kube_kind *kind = cluster_kind(cluster, d->api_version, d->kind);
+    const struct kube_kind *kind = bundle_find_kind(d, cluster, pack);
     if (!kind && d->crd && bundle_kind_of_crd(d, &own) == 0)
         kind = &own;
     if (!kind) {

@@ -81,11 +81,26 @@ function M.object(ctx, obj)
   return answer.object, same and "unchanged" or "configured"
 end
 
+-- Into the version that the cluster serves, where it does not serve the manifest's.
+local function convert(ctx, obj, version, resource)
+  if obj.apiVersion == version then return obj end
+  local from = obj.apiVersion
+  local to_version = resource and resource.convert and resource.convert[version]
+  if not to_version then ctx:fail("%s is not served here, and nothing converts it to %s", from, version) end
+  local converted, problem = to_version(obj)
+  if not converted then ctx:fail("%s is not served here, and %s cannot hold %s", from, version, problem) end
+  converted.apiVersion = version
+  ctx:line("%s: %s is not served here; sent as %s", object.text(obj), from, version)
+  return converted
+end
+
 -- What the host calls for each document: the manifest's object, its namespace ("" for cluster-scoped),
--- and its resource file's declaration or nil. Returns the outcome, and the name where the server chose it.
-function M.document(ctx, obj, namespace, resource)
+-- the version that the cluster serves, and its resource file's declaration or nil. Returns the outcome,
+-- and the name where the server chose it.
+function M.document(ctx, obj, namespace, version, resource)
   if type(obj.metadata) ~= "table" then obj.metadata = {} end
   obj.metadata.namespace = namespace ~= "" and namespace or nil
+  obj = convert(ctx, obj, version, resource)
   drop_server_fields(ctx, obj)
   if resource and resource.defaults then obj = resource.defaults(obj) or obj end
   if type(obj) ~= "table" or type(obj.metadata) ~= "table" then error("defaults must return the object", 0) end
