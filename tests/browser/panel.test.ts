@@ -188,10 +188,9 @@ describe("an execution that runs", () => {
     const page = await visit();
     await example(page, "A long one to cancel");
     await page.getByRole("button", { name: "Apply to demo" }).click();
-    await sees(page, ".phases .current", /\d+ of 600/);
-    await page.screenshot({ path: `${shots}running-light.png` });
+    await sees(page, ".phases .current", /\d+ of 1200/);
     await page.keyboard.press("c");
-    await sees(page, ".banner.neutral", /Stopped after \d+ of 600 documents/);
+    await sees(page, ".banner.neutral", /Stopped after [\d,]+ of 1,200 documents/);
     await sees(page, ".counts", "not started");
     await page.screenshot({ path: `${shots}cancelled-light.png` });
   });

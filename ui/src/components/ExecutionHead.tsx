@@ -1,7 +1,7 @@
 /** The top of an execution: its status, the clock, what it is; then its phases, or how it ended. */
 import { For, type JSX, Match, Show, Switch } from "solid-js";
 import { now } from "../lib/clock";
-import { clock, duration, many } from "../lib/format";
+import { clock, count, duration, many } from "../lib/format";
 import { navigate } from "../lib/router";
 import type { ResourcesChanged } from "../net/types";
 import { openInEditor } from "../stores/draft";
@@ -74,7 +74,16 @@ function Banner(props: { look: string; children: JSX.Element; actions: JSX.Eleme
 
 const tally = (e: Execution, ...outcomes: string[]) =>
   e.documents.filter((row) => outcomes.includes(row.outcome)).length;
-const wentThrough = (e: Execution) => tally(e, "created", "configured", "unchanged", "deleted");
+/** The rows of a very long list are left out by the host; its counts never are. */
+const total = (e: Execution) => e.documents.length + e.documentsOmitted;
+function wentThrough(e: Execution): number {
+  const changed = e.summary?.resourcesChanged;
+  return changed ? changed.created + changed.configured + changed.unchanged + changed.deleted : 0;
+}
+function notStarted(e: Execution): number {
+  if (!e.documentsOmitted) return tally(e, "not-started");
+  return total(e) - wentThrough(e) - tally(e, "failed", "in-doubt", "deferred");
+}
 
 function sentence(text: string): string {
   return /[.!?…]$/.test(text) ? text : `${text}.`;
@@ -86,7 +95,7 @@ function Failed(props: { execution: Execution }): JSX.Element {
     const e = props.execution;
     if (!e.documents.length) return e.summary ? `It ended with exit code ${e.summary.exitCode}.` : "";
     const done = wentThrough(e);
-    const left = tally(e, "not-started");
+    const left = notStarted(e);
     const stay = e.mode === "dry-run" ? "No changes persisted." : "";
     const through = done
       ? `${many(done, "document")} went through${e.mode === "dry-run" ? "" : done === 1 ? " and stays" : " and stay"}`
@@ -136,7 +145,7 @@ function Cancelled(props: { execution: Execution }): JSX.Element {
     const e = props.execution;
     if (e.outcome === "interrupted") return "The host stopped.";
     return e.documents.length
-      ? `Stopped after ${wentThrough(e)} of ${many(e.documents.length, "document")}.`
+      ? `Stopped after ${count(wentThrough(e))} of ${many(total(e), "document")}.`
       : "Stopped.";
   };
   const doubt = () => {
@@ -171,10 +180,9 @@ function DryRun(props: { execution: Execution }): JSX.Element {
     >
       <p>
         <strong>No changes persisted.</strong> The cluster checked{" "}
-        {props.execution.documents.length === 1
-          ? "the document"
-          : `all ${props.execution.documents.length} documents`}{" "}
-        and would accept {props.execution.documents.length === 1 ? "it" : "them"}.
+        {total(props.execution) === 1
+          ? "the document and would accept it."
+          : `all ${count(total(props.execution))} documents and would accept them.`}
       </p>
       <p class="quiet">Applying for real sends exactly this text.</p>
     </Banner>
@@ -201,7 +209,7 @@ function Chip(props: { n: number; word: string; icon: IconName; color: string })
 
 function Counts(props: { execution: Execution; changed: ResourcesChanged }): JSX.Element {
   const failed = () => tally(props.execution, "failed");
-  const left = () => tally(props.execution, "not-started");
+  const left = () => notStarted(props.execution);
   const doubt = () => tally(props.execution, "in-doubt");
   return (
     <div class="counts">

@@ -77,14 +77,14 @@ spec:
 /** Many small documents, so that there is time to watch, or to cancel. */
 function fleet(): string {
   const ships: string[] = [];
-  for (let i = 1; i <= 600; i++) {
+  for (let i = 1; i <= 1200; i++) {
     ships.push(`apiVersion: v1
 kind: ConfigMap
-metadata: { name: ship-${String(i).padStart(3, "0")} }
+metadata: { name: ship-${String(i).padStart(4, "0")} }
 data: { COURSE: "${(i * 37) % 360}" }
 `);
   }
-  return `# A fleet of 600 settings, one request after the other. Press Cancel in the middle.\n${ships.join("---\n")}`;
+  return `# A fleet of 1,200 settings, one request after the other. Press Cancel in the middle.\n${ships.join("---\n")}`;
 }
 
 export const examples: readonly Example[] = [

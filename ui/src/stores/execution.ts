@@ -140,6 +140,20 @@ function takeState(e: Execution, event: StateEvent): void {
   if (event.label) e.label = event.label;
 }
 
+/** Where each document's row is: thousands of them are not searched for every line. */
+const places = new WeakMap<LogBuffer, Map<string, number>>();
+
+function rowOf(e: Execution, log: LogBuffer, ref: string): DocumentRow | undefined {
+  const known = places.get(log) ?? new Map<string, number>();
+  places.set(log, known);
+  for (let i = known.size; i < e.documents.length && known.get(ref) === undefined; i++) {
+    const named = e.documents[i]?.ref ?? "";
+    // The second of the same name stands for itself, so that the size stays the place.
+    known.set(known.has(named) ? `${named} #${i}` : named, i);
+  }
+  return e.documents[known.get(ref) ?? -1];
+}
+
 function takePhase(e: Execution, log: LogBuffer, event: PhaseEvent): void {
   const time = Date.parse(event.timestamp);
   const current = e.phases[e.phases.length - 1];
@@ -152,7 +166,7 @@ function takePhase(e: Execution, log: LogBuffer, event: PhaseEvent): void {
     log.append("phase", event.seq, time, name);
   }
   if (isShell(e) || !detail.includes("/") || !total) return;
-  const row = e.documents.find((document) => document.ref === detail);
+  const row = rowOf(e, log, detail);
   if (!row) e.documents.push({ ref: detail, line: 0, namespace: "", outcome: "applying", message: "" });
   else if (row.outcome === "waiting") row.outcome = "applying";
 }
@@ -161,17 +175,17 @@ const SAID =
   /^(\S+) (?:validated \(dry-run, no changes persisted\): (?:would be )?)?(created|configured|unchanged|deleted|failed)(?:: (.*))?$/;
 
 /** While it runs a document's outcome is read off its line; the end brings the real rows. */
-function readOutcome(e: Execution, text: string): void {
+function readOutcome(e: Execution, log: LogBuffer, text: string): void {
   const match = SAID.exec(text);
-  const row = match && e.documents.find((document) => document.ref === match[1]);
-  if (!row || !match[2]) return;
+  const row = match?.[1] && rowOf(e, log, match[1]);
+  if (!row || !match?.[2]) return;
   row.outcome = match[2];
   row.message = match[2] === "failed" ? (match[3] ?? "") : "";
 }
 
 function takeLine(e: Execution, log: LogBuffer, event: LineEvent): void {
   log.append(event.stream, event.seq, Date.parse(event.timestamp), event.text);
-  if (e.documents.length) readOutcome(e, event.text);
+  if (e.documents.length) readOutcome(e, log, event.text);
 }
 
 function takeComplete(e: Execution, event: CompleteEvent): void {
