@@ -31,6 +31,8 @@ function cluster.dir()
     local made = support.tree() .. "/cluster"
     must(script("up", made, "--parent", tostring(support.pid)), "the control plane did not start")
     dir = made
+    -- Its folder goes at the end of the run, and with it what says which processes are its own.
+    support.at_exit(function() must(script("down", made), "the control plane did not stop") end)
   end
   return dir
 end

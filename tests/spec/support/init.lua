@@ -17,6 +17,7 @@ return {
   start = process.start,          -- any program, running
   binary = process.binary,
   pid = process.own_pid,
+  at_exit = process.at_exit,      -- a function for the end of the run
   tree = process.tree,            -- a new folder with files: tree { ["resources/x.lua"] = "return …" }
   together = wait.together,       -- functions at the same time; the first failure is raised
   eventually = wait.eventually,   -- asks until it is so, with a limit

@@ -202,7 +202,15 @@ function process.kill_all()
   for self in pairs(running) do self:kill() end
 end
 
+local last_wishes = {}
+
+--- `fn` is called at the end of the run, before the folders go.
+function process.at_exit(fn)
+  last_wishes[#last_wishes + 1] = fn
+end
+
 function process.clean_up()
+  for _, fn in ipairs(last_wishes) do fn() end
   process.kill_all()
   os.execute("rm -rf " .. quote(root))
 end
