@@ -63,7 +63,7 @@ describe("an object that kubectl apply had made", function()
 
   it("is told about truly by a dry-run, which moves nothing", function()
     cluster.kubectl_apply(ns, with "dry")
-    local before = cluster.get("deployment", "dry", ns).metadata.managedFields
+    local before = managers "dry"
     local removed = apply(with("dry", without_lines), "--dry-run")
     assert.matches("deployment.apps/dry: ownership would move from kubectl-client-side-apply to moonsail\n"
       .. "deployment.apps/dry validated (dry-run, no changes persisted): would be configured\n", removed.stdout, 1, true)
@@ -72,8 +72,10 @@ describe("an object that kubectl apply had made", function()
     assert.matches("would be configured", changed.stdout, 1, true)
     local same = apply(with "dry", "--dry-run")
     assert.matches("no changes persisted): unchanged", same.stdout, 1, true)
-    local after = cluster.get("deployment", "dry", ns).metadata.managedFields
-    assert.equal(#before, #after)
+    -- The controllers that roll it out come and go as they like; these two do not.
+    local after = managers "dry"
+    assert.same(before["kubectl-client-side-apply Update"], after["kubectl-client-side-apply Update"])
+    assert.is_nil(after["moonsail Apply"])
   end)
 
   it("keeps what another server-side manager owns, and a conflict names it", function()
