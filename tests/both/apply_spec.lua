@@ -144,6 +144,16 @@ items:
     assert.same({ user = "YXBw" }, cluster.get("secret", "db", ns).data)
   end)
 
+  only_real("says no value of a Secret that the API server refuses and quotes", function()
+    local secret = "apiVersion: v1\nkind: Secret\nmetadata: { name: bad }\ndata: { pin: 48151623, list: [hunter2hunter2] }\n"
+    local result = apply(ns, secret, "--json")
+    assert.equal(1, result.code)
+    local said = result.stdout .. result.stderr
+    assert.matches(".data.list: expected string, got", said, 1, true)
+    assert.is_nil(said:find("48151623", 1, true))
+    assert.is_nil(said:find("hunter2", 1, true))
+  end)
+
   it("applies a 4 MiB bundle", function()
     local parts = {}
     for i = 1, 8 do parts[i] = configmap("big-" .. i, "{ blob: " .. ("x"):rep(512 * 1024) .. " }") end
