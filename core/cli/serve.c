@@ -85,6 +85,9 @@ static int serve_settings(const struct flags *flags, struct host_options *option
         .shell = str_eq(shell, "any"),
         .max_running = (unsigned)most,
     };
+    /* Before anything is started: a typo should not cost a demo cluster. */
+    if (server_check_listen(flag_value(flags, "listen"), err))
+        return -1;
     return auth_local_check(err);
 }
 

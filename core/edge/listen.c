@@ -183,6 +183,12 @@ static struct listener *listener_new(struct listeners *owner, int fd)
     return listener;
 }
 
+int server_check_listen(const char *listen_text, struct err *err)
+{
+    unsigned port;
+    return listen_parse(listen_text, &port, err);
+}
+
 struct listeners *listeners_open(struct server *server, const char *listen_text, struct err *err)
 {
     unsigned wanted = 0;

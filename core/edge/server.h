@@ -25,6 +25,9 @@ struct server_options {
     const char *const *allow_hosts, *const *allow_origins; /* each ends with NULL; may be NULL */
 };
 
+/* Is `listen` an address that server_new() would take? Opens nothing. -1 with err, one sentence. */
+int server_check_listen(const char *listen, struct err *err);
+
 /* Listens. NULL with err (a taken port, a bad address: one sentence). */
 struct server *server_new(const struct server_options *options, struct err *err);
 const char *server_url(const struct server *server); /* "http://127.0.0.1:7070", the real port */
