@@ -96,6 +96,17 @@ static void rest_start_read(void *arg)
     start->request = start_request_parse(buf_str(&start->body), start->body.len, &start->err);
 }
 
+/* 202: it was taken, and this is its id. */
+static void rest_accepted(struct exchange *x, const struct execution *execution)
+{
+    struct buf body = {0};
+    struct json_writer w = JSON_WRITER(&body);
+    jsonw_begin_object(&w);
+    jsonw_member(&w, "executionId", execution_id(execution));
+    jsonw_end_object(&w);
+    exchange_send_json(x, 202, &body);
+}
+
 static void rest_start_done(void *arg)
 {
     struct rest_start *start = arg;
@@ -115,12 +126,7 @@ static void rest_start_done(void *arg)
         exchange_fail(x, &err);
         return;
     }
-    struct buf body = {0};
-    struct json_writer w = JSON_WRITER(&body);
-    jsonw_begin_object(&w);
-    jsonw_member(&w, "executionId", execution_id(execution));
-    jsonw_end_object(&w);
-    exchange_send_json(x, 202, &body);
+    rest_accepted(x, execution);
 }
 
 static void rest_start(struct exchange *x)
@@ -204,12 +210,7 @@ static void rest_cancel(struct exchange *x)
         exchange_fail(x, &err);
         return;
     }
-    struct buf body = {0};
-    struct json_writer w = JSON_WRITER(&body);
-    jsonw_begin_object(&w);
-    jsonw_member(&w, "executionId", execution_id(execution));
-    jsonw_end_object(&w);
-    exchange_send_json(x, 202, &body);
+    rest_accepted(x, execution);
 }
 
 /* ---- who asks ---- */

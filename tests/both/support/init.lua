@@ -115,20 +115,7 @@ function cluster.established(name)
   end)
 end
 
---- The command line with this cluster's kubeconfig.
-function cluster.cli(args, options)
-  options = options or {}
-  options.env = options.env or {}
-  options.env.KUBECONFIG = options.env.KUBECONFIG or cluster.kubeconfig()
-  return support.cli(args, options)
-end
-
---- A host with this cluster's kubeconfig.
-function cluster.serve(options)
-  options = options or {}
-  options.env = options.env or {}
-  options.env.KUBECONFIG = options.env.KUBECONFIG or cluster.kubeconfig()
-  return support.serve(options)
-end
+-- cluster.cli and cluster.serve: the command line and a host with this cluster's kubeconfig.
+support.with_kubeconfig(cluster)
 
 return cluster

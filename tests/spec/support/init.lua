@@ -7,7 +7,20 @@ local host = require "tests.spec.support.host"
 local json = require "tests.spec.support.json"
 local wait = require "tests.spec.support.wait"
 
+-- Gives `cluster` a cli and a serve that use its kubeconfig() where none is said.
+local function with_kubeconfig(cluster)
+  local function known(options)
+    options = options or {}
+    options.env = options.env or {}
+    options.env.KUBECONFIG = options.env.KUBECONFIG or cluster.kubeconfig()
+    return options
+  end
+  function cluster.cli(args, options) return process.cli(args, known(options)) end
+  function cluster.serve(options) return host.serve(known(options)) end
+end
+
 return {
+  with_kubeconfig = with_kubeconfig,
   serve = host.serve,             -- starts a host: serve { args = { "--shell", "off" } }
   home = host.home,               -- a home folder of an account without any cluster
   at = host.at,                   -- a host that somebody else started, by its URL
