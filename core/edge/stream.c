@@ -16,7 +16,7 @@ enum {
     STREAM_ID = 64, /* longer ones are nobody's, and are not said back */
 };
 
-_Static_assert((int)JOURNAL_EVENT_BYTES <= (int)EDGE_FRAME_BYTES, "a frame holds any event");
+_Static_assert((int)EVENT_BYTES_MAX <= (int)EDGE_FRAME_BYTES, "a frame holds any event");
 
 struct stream {
     struct connection *connection;

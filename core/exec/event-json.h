@@ -10,7 +10,7 @@
 
 struct json_writer;
 
-enum { EVENT_BYTES_MAX = 256 * 1024, EVENT_TEXT_MAX = 8 * 1024 };
+enum { EVENT_TEXT_MAX = 8 * 1024 };
 
 /* What the door remembers from line to line. */
 struct event_door {

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { EVENT_BYTES_MAX = 256 * 1024 }; /* of an event as JSON: who makes one cuts it */
+
 enum event_type { EVENT_STATE, EVENT_PHASE, EVENT_LINE, EVENT_COMPLETE };
 enum event_stream { STREAM_STDOUT, STREAM_STDERR };
 

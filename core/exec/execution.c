@@ -114,11 +114,6 @@ void execution_set_run(struct execution *ex, void *run)
     ex->run = run;
 }
 
-void *execution_run(struct execution *ex)
-{
-    return ex->run;
-}
-
 const struct executions_options *execution_options(const struct execution *ex)
 {
     return &ex->set->options;

@@ -19,7 +19,7 @@ struct redactor;
 struct journal;
 struct journal_view;
 
-enum { JOURNAL_TAIL_BYTES = 4 * 1024 * 1024, JOURNAL_EVENT_BYTES = 256 * 1024 };
+enum { JOURNAL_TAIL_BYTES = 4 * 1024 * 1024 };
 
 /* `execution_id` stands in every event. */
 struct journal *journal_new(struct loop *loop, struct redactor *redactor, const char *execution_id);

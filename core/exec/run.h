@@ -22,7 +22,6 @@ extern const struct run_ops apply_run;  /* apply.c */
 extern const struct run_ops runner_run; /* runner.c: a command */
 
 void execution_set_run(struct execution *execution, void *run);
-void *execution_run(struct execution *execution);
 
 const struct executions_options *execution_options(const struct execution *execution);
 const struct start_request *execution_request(const struct execution *execution);

@@ -166,7 +166,7 @@ static void rig_news(void *arg)
     const char *json;
     size_t len;
     while ((json = journal_view_next(rig->view, &len)) != NULL) {
-        assert_true(len <= JOURNAL_EVENT_BYTES);
+        assert_true(len <= EVENT_BYTES_MAX);
         assert_int_equal(len, strlen(json));
         rig->events_count++;
         buf_append(&rig->events, json, len);

@@ -166,7 +166,7 @@ static void a_line_that_is_too_long_is_cut_with_a_mark(void **state)
     size_t len;
     struct journal_view *view = journal_view_open(f->journal, 1, count, &news);
     const char *json = journal_view_next(view, &len);
-    assert_true(len <= JOURNAL_EVENT_BYTES);
+    assert_true(len <= EVENT_BYTES_MAX);
     assert_non_null(strstr(json, "more bytes of this line are not kept]"));
     assert_non_null(strstr(json, "9192 more bytes"));
     journal_view_close(&view);
@@ -201,7 +201,7 @@ static void a_complete_event_stays_within_its_size(void **state)
     size_t len;
     struct journal_view *view = journal_view_open(f->journal, 0, count, &news);
     const char *json = journal_view_next(view, &len);
-    assert_true(len <= JOURNAL_EVENT_BYTES);
+    assert_true(len <= EVENT_BYTES_MAX);
     json_t *event = json_loadb(json, len, 0, NULL);
     json_t *summary = json_object_get(event, "summary"), *documents = json_object_get(summary, "documents");
     assert_int_equal(number(summary, "documentsOmitted") + (json_int_t)json_array_size(documents), ROWS);
@@ -319,7 +319,7 @@ static json_t *next_whole(struct journal_view *view)
     size_t len;
     const char *json = journal_view_next(view, &len);
     assert_non_null(json);
-    assert_true(len <= JOURNAL_EVENT_BYTES);
+    assert_true(len <= EVENT_BYTES_MAX);
     json_t *event = json_loadb(json, len, 0, NULL);
     assert_non_null(event);
     return event;
