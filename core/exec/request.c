@@ -33,9 +33,17 @@ static const struct text_field text_fields[] = {
     TEXT("intent", intent),
     TEXT("name", name),
     TEXT("retryOf", retry_of),
+    TEXT("propagation", propagation),
+    TEXT("reason", reason),
 };
 
-enum { REQUEST_TEXT_MAX = 4096, REQUEST_ARGS_MAX = 4096 };
+enum {
+    REQUEST_TEXT_MAX = 4096,
+    REQUEST_ARGS_MAX = 4096,
+    REQUEST_LEAVE_MAX = 4096,
+    REQUEST_TIMEOUT_MAX = 7 * 24 * 3600,
+    REQUEST_REPLICAS_MAX = 1000000,
+};
 
 static int request_texts(json_t *root, struct start_request *r, struct err *err)
 {
@@ -109,18 +117,96 @@ static int request_mode(json_t *root, struct start_request *r, struct err *err)
     return 0;
 }
 
-static int request_manifest(json_t *root, struct start_request *r, struct err *err)
+/* A text that may be large. "" where it is not there. */
+static int request_long_text(json_t *root, const char *key, char **out, size_t *len, struct err *err)
 {
-    json_t *yaml = json_object_get(root, "yaml");
-    if (yaml && !json_is_null(yaml) && !json_is_string(yaml))
-        return err_code(err, ERR_BAD_REQUEST, "yaml must be a string: the manifest's text");
-    r->yaml_len = json_string_length(yaml);
-    r->yaml = malloc(r->yaml_len + 1);
-    if (!r->yaml)
+    json_t *value = json_object_get(root, key);
+    if (value && !json_is_null(value) && !json_is_string(value))
+        return err_code(err, ERR_BAD_REQUEST, "%s must be a string: the manifest's text", key);
+    *len = json_string_length(value);
+    *out = malloc(*len + 1);
+    if (!*out)
         return err_no_memory(err);
-    if (r->yaml_len)
-        memcpy(r->yaml, json_string_value(yaml), r->yaml_len);
-    r->yaml[r->yaml_len] = '\0';
+    if (*len)
+        memcpy(*out, json_string_value(value), *len);
+    (*out)[*len] = '\0';
+    return 0;
+}
+
+/* A whole number from `least` to `most`; *out stays as it is where none is given. */
+static int request_number(json_t *root, const char *key, long least, long most, long *out, struct err *err)
+{
+    json_t *value = json_object_get(root, key);
+    if (!value || json_is_null(value))
+        return 0;
+    if (!json_is_integer(value) || json_integer_value(value) < least || json_integer_value(value) > most)
+        return err_code(err, ERR_BAD_REQUEST, "%s must be a whole number from %ld to %ld", key, least, most);
+    *out = (long)json_integer_value(value);
+    return 0;
+}
+
+static int request_leave(json_t *root, struct start_request *r, struct err *err)
+{
+    json_t *list = json_object_get(root, "leave"), *value;
+    size_t i, n = json_array_size(list);
+    if (!list || json_is_null(list))
+        return 0;
+    if (!json_is_array(list) || n > REQUEST_LEAVE_MAX)
+        return err_code(err, ERR_BAD_REQUEST,
+                        "leave must be a list of at most %d of {\"index\": 0, \"field\": \"spec.replicas\"}",
+                        REQUEST_LEAVE_MAX);
+    r->leave = mem_new((n + 1) * sizeof(*r->leave));
+    json_array_foreach(list, i, value)
+    {
+        json_t *index = json_object_get(value, "index"), *field = json_object_get(value, "field");
+        if ((index && (!json_is_integer(index) || json_integer_value(index) < 0)) ||
+            json_string_length(field) == 0 || json_string_length(field) > REQUEST_TEXT_MAX)
+            return err_code(err, ERR_BAD_REQUEST,
+                            "leave[%zu] must be {\"index\": the document's number from 0, \"field\": the "
+                            "field's path}",
+                            i);
+        r->leave[r->leave_count++] = (struct request_leave){.index = (size_t)json_integer_value(index),
+                                                            .field = mem_str(json_string_value(field))};
+    }
+    return 0;
+}
+
+static int request_propagation(struct start_request *r, struct err *err)
+{
+    static const char *const words[] = {"Foreground", "Background", "Orphan"};
+    if (str_empty(r->propagation))
+        return 0;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (strcasecmp(words[i], r->propagation) == 0) {
+            strcpy(r->propagation, words[i]);
+            return 0;
+        }
+    return err_code(err, ERR_BAD_REQUEST, "propagation must be Foreground, Background or Orphan");
+}
+
+static int request_input(json_t *root, struct start_request *r, struct err *err)
+{
+    json_t *input = json_object_get(root, "input");
+    if (input && !json_is_null(input) && !json_is_object(input))
+        return err_code(err, ERR_BAD_REQUEST, "input must be an object: {\"timeout\": 300}");
+    r->input = json_is_object(input) ? json_dumps(input, JSON_COMPACT) : mem_str("{}");
+    return r->input ? 0 : err_no_memory(err);
+}
+
+/* How it is to be done. */
+static int request_options(json_t *root, struct start_request *r, struct err *err)
+{
+    long timeout = 0;
+    r->replicas = -1;
+    if (request_bool(root, "kubernetesEquivalent", &r->kubernetes_equivalent, err) ||
+        request_bool(root, "allowClusterWide", &r->allow_cluster_wide, err) ||
+        request_bool(root, "force", &r->force, err) || request_bool(root, "recreate", &r->recreate, err) ||
+        request_bool(root, "wait", &r->wait, err) ||
+        request_number(root, "timeout", 1, REQUEST_TIMEOUT_MAX, &timeout, err) ||
+        request_number(root, "replicas", 0, REQUEST_REPLICAS_MAX, &r->replicas, err) ||
+        request_propagation(r, err))
+        return -1;
+    r->timeout = (unsigned)timeout;
     return 0;
 }
 
@@ -175,10 +261,10 @@ struct start_request *start_request_parse(const char *json, size_t len, struct e
     }
     if (request_texts(root, r, err) || request_strings(root, "args", &r->args, err) ||
         request_strings(root, "takeOver", &r->take_over, err) || request_mode(root, r, err) ||
-        request_bool(root, "kubernetesEquivalent", &r->kubernetes_equivalent, err) ||
-        request_bool(root, "allowClusterWide", &r->allow_cluster_wide, err) ||
-        request_bool(root, "force", &r->force, err) || request_manifest(root, r, err) ||
-        request_id(r->execution_id, err) || request_check(r, err) || request_known(root, r, err))
+        request_options(root, r, err) || request_leave(root, r, err) || request_input(root, r, err) ||
+        request_long_text(root, "yaml", &r->yaml, &r->yaml_len, err) ||
+        request_long_text(root, "base", &r->base, &r->base_len, err) || request_id(r->execution_id, err) ||
+        request_check(r, err) || request_known(root, r, err))
         goto out;
     if (!r->args)
         r->args = mem_new(sizeof(*r->args));
@@ -203,6 +289,21 @@ static char **request_copy_strings(char *const *list)
     return copy;
 }
 
+static struct request_leave *request_copy_leave(const struct request_leave *list, size_t count)
+{
+    struct request_leave *copy = list ? mem_new((count + 1) * sizeof(*copy)) : NULL;
+    for (size_t i = 0; i < count; i++)
+        copy[i] = (struct request_leave){.index = list[i].index, .field = mem_str(list[i].field)};
+    return copy;
+}
+
+/* What outsiders can make large: NULL when out of memory. */
+static char *request_copy_bytes(const char *text, size_t len)
+{
+    char *copy = malloc(len + 1);
+    return copy ? memcpy(copy, text, len + 1) : NULL;
+}
+
 struct start_request *start_request_retry(const struct start_request *kept, const struct start_request *asked,
                                           struct err *err)
 {
@@ -213,13 +314,15 @@ struct start_request *start_request_retry(const struct start_request *kept, cons
             mem_str(*(char *const *)((const char *)kept + text_fields[i].offset));
     r->args = request_copy_strings(kept->args);
     r->take_over = request_copy_strings(kept->take_over);
-    r->yaml = malloc(kept->yaml_len + 1);
-    if (!r->yaml) {
+    r->leave = request_copy_leave(kept->leave, kept->leave_count);
+    r->yaml = request_copy_bytes(kept->yaml, kept->yaml_len);
+    r->base = request_copy_bytes(kept->base, kept->base_len);
+    r->input = request_copy_bytes(kept->input, strlen(kept->input));
+    if (!r->yaml || !r->base || !r->input) {
         start_request_free(r);
         err_no_memory(err);
         return NULL;
     }
-    memcpy(r->yaml, kept->yaml, kept->yaml_len + 1);
     free(r->execution_id);
     r->execution_id = mem_str(asked->execution_id);
     free(r->retry_of);
@@ -248,13 +351,18 @@ void start_request_free(struct start_request *r)
         free(*(char **)((char *)r + text_fields[i].offset));
     request_free_strings(r->args);
     request_free_strings(r->take_over);
+    for (size_t i = 0; i < r->leave_count; i++)
+        free(r->leave[i].field);
+    free(r->leave);
     free(r->yaml);
+    free(r->base);
+    free(r->input);
     free(r);
 }
 
 size_t start_request_bytes(const struct start_request *r)
 {
-    size_t bytes = r->yaml_len;
+    size_t bytes = r->yaml_len + r->base_len + strlen(r->input);
     for (char **arg = r->args; *arg; arg++)
         bytes += strlen(*arg);
     return bytes;
@@ -263,6 +371,11 @@ size_t start_request_bytes(const struct start_request *r)
 bool start_request_is_apply(const struct start_request *r)
 {
     return str_eq(r->intent, "apply-yaml");
+}
+
+bool start_request_is_flow(const struct start_request *r)
+{
+    return !start_request_is_apply(r) && !str_empty(r->intent) && str_empty(r->command);
 }
 
 bool start_request_is_kubernetes(const struct start_request *r)

@@ -29,6 +29,20 @@ static void a_request_is_read_as_the_wire_has_it(void **state)
     assert_string_equal(r->take_over[0], "m");
     assert_string_equal(r->label, "");
     assert_false(start_request_is_kubernetes(r));
+    assert_string_equal(r->input, "{}");
+    assert_true(r->replicas == -1 && r->timeout == 0 && !r->wait && !r->recreate && !r->leave);
+    start_request_free(r);
+    r = parse("{\"command\":\"x\",\"input\":{\"n\":9007199254740993,\"l\":[]},\"wait\":true,\"timeout\":5,"
+              "\"propagation\":\"orphan\",\"replicas\":0,\"recreate\":true,\"reason\":\"why\",\"base\":\"b\","
+              "\"leave\":[{\"index\":1,\"field\":\"spec.replicas\"}]}",
+              NULL);
+    assert_string_equal(r->input, "{\"n\":9007199254740993,\"l\":[]}");
+    assert_true(r->wait && r->recreate && r->timeout == 5 && r->replicas == 0);
+    assert_string_equal(r->propagation, "Orphan");
+    assert_string_equal(r->reason, "why");
+    assert_string_equal(r->base, "b");
+    assert_true(r->leave_count == 1 && r->leave[0].index == 1);
+    assert_string_equal(r->leave[0].field, "spec.replicas");
     start_request_free(r);
 }
 
@@ -53,7 +67,17 @@ static void what_is_wrong_is_refused_with_a_sentence_that_names_it(void **state)
         {"{\"intent\":\"apply-yaml\",\"yaml\":\"a\",\"action\":\"delete\"}", "cannot delete by a manifest"},
         {"{\"intent\":\"apply-yaml\",\"yaml\":\"a\",\"action\":\"scale\"}", "cannot scale by a manifest"},
         {"{\"intent\":\"apply-yaml\",\"yaml\":\"a\",\"base\":\"b\"}", "does not know base"},
-        {"{\"intent\":\"apply-yaml\",\"yaml\":\"a\",\"leave\":[{}]}", "does not know leave"},
+        {"{\"intent\":\"apply-yaml\",\"yaml\":\"a\",\"leave\":[{\"field\":\"a\"}]}", "does not know leave"},
+        {"{\"intent\":\"apply-yaml\",\"yaml\":\"a\",\"leave\":[{}]}", "leave[0] must be"},
+        {"{\"intent\":\"apply-yaml\",\"yaml\":\"a\",\"leave\":[{\"index\":-1,\"field\":\"a\"}]}",
+         "leave[0] must be"},
+        {"{\"command\":\"x\",\"timeout\":0}", "timeout must be a whole number from 1"},
+        {"{\"command\":\"x\",\"timeout\":1.5}", "timeout must be a whole number from 1"},
+        {"{\"command\":\"x\",\"replicas\":-1}", "replicas must be a whole number from 0"},
+        {"{\"command\":\"x\",\"propagation\":\"later\"}",
+         "propagation must be Foreground, Background or Orphan"},
+        {"{\"command\":\"x\",\"wait\":1}", "wait must be true or false"},
+        {"{\"command\":\"x\",\"input\":[]}", "input must be an object"},
         {"{\"intent\":\"frobnicate\"}", "no flow is named \"frobnicate\""},
     };
     (void)state;
@@ -70,7 +94,8 @@ static void a_retry_is_the_kept_request_with_what_it_says_otherwise(void **state
 {
     struct start_request *kept =
         parse("{\"intent\":\"apply-yaml\",\"yaml\":\"kind: X\",\"mode\":\"dry-run\",\"namespace\":\"ns\","
-              "\"takeOver\":[\"a\",\"b\"],\"label\":\"first\",\"executionId\":\"one\"}",
+              "\"takeOver\":[\"a\",\"b\"],\"label\":\"first\",\"executionId\":\"one\",\"replicas\":3,"
+              "\"input\":{\"a\":1}}",
               NULL);
     struct start_request *asked = parse("{\"retryOf\":\"one\",\"mode\":\"apply\"}", NULL);
     struct start_request *plain = parse("{\"retryOf\":\"one\",\"label\":\"again\"}", NULL);
@@ -83,6 +108,8 @@ static void a_retry_is_the_kept_request_with_what_it_says_otherwise(void **state
     assert_string_equal(real->label, "first");
     assert_string_equal(real->execution_id, "");
     assert_string_equal(real->take_over[1], "b");
+    assert_string_equal(real->input, "{\"a\":1}");
+    assert_int_equal(real->replicas, 3);
     assert_true(same->dry_run);
     assert_string_equal(same->label, "again");
     start_request_free(kept);
