@@ -45,12 +45,13 @@ struct demo_request {
     size_t body_len;
 };
 
-/* What a watch shows. `script` where each event passes Lua: a selector, another version, a Table. */
+/* What a watch shows. `script` where each event passes Lua: a selector, another version, a Table. With
+ * `poll_ms` it shows no changes: scripts/demo is asked again and again for more (of a Pod's log). */
 struct demo_watch {
     char *resource, *ns; /* ns NULL: all */
     char *spec;          /* JSON that scripts/demo made and gets back with each event */
     uint64_t revision;   /* shown up to here */
-    uint64_t timeout_ms;
+    uint64_t timeout_ms, poll_ms;
     bool script, bookmarks;
 };
 
@@ -74,6 +75,9 @@ void demo_watch_free(struct demo_watch **watch);
 int demo_watch_event(struct demo *demo, const struct demo_watch *watch, const struct store_row *row,
                      struct buf *out, struct err *err);
 void demo_watch_bookmark(struct demo *demo, const struct demo_watch *watch, struct buf *out);
+
+/* What has come since the last time, of a watch with poll_ms. False: nothing will come any more. */
+bool demo_watch_more(struct demo *demo, struct demo_watch *watch, struct buf *out);
 
 /* Lets the controllers look at what is due, and sets the timer for the next. */
 void demo_run_due(void *demo);

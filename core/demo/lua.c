@@ -218,6 +218,14 @@ static int demo_lua_now(lua_State *L)
     return 2;
 }
 
+/* date(ms) → the time as logs carry it, with milliseconds */
+static int demo_lua_date(lua_State *L)
+{
+    char text[CLOCK_TEXT];
+    lua_pushstring(L, clock_text(luaL_checkinteger(L, 1), text));
+    return 1;
+}
+
 /* time(text) → milliseconds */
 static int demo_lua_time(lua_State *L)
 {
@@ -373,23 +381,12 @@ static int demo_lua_require_function(lua_State *L)
 int demo_lua_open(lua_State *L, void *demo)
 {
     static const luaL_Reg functions[] = {
-        {"get", demo_lua_get},
-        {"put", demo_lua_put},
-        {"list", demo_lua_list},
-        {"text", demo_lua_text},
-        {"revision", demo_lua_revision},
-        {"forgotten", demo_lua_forgotten},
-        {"due", demo_lua_due},
-        {"now", demo_lua_now},
-        {"time", demo_lua_time},
-        {"uuid", demo_lua_uuid},
-        {"random", demo_lua_random},
-        {"hash", demo_lua_hash},
-        {"read", demo_lua_read},
-        {"json", demo_lua_json},
-        {"write", demo_lua_write},
-        {"old", demo_lua_old},
-        {NULL, NULL},
+        {"get", demo_lua_get},     {"put", demo_lua_put},           {"list", demo_lua_list},
+        {"text", demo_lua_text},   {"revision", demo_lua_revision}, {"forgotten", demo_lua_forgotten},
+        {"due", demo_lua_due},     {"now", demo_lua_now},           {"date", demo_lua_date},
+        {"time", demo_lua_time},   {"uuid", demo_lua_uuid},         {"random", demo_lua_random},
+        {"hash", demo_lua_hash},   {"read", demo_lua_read},         {"json", demo_lua_json},
+        {"write", demo_lua_write}, {"old", demo_lua_old},           {NULL, NULL},
     };
     (void)demo;
     lua_createtable(L, 0, 32);

@@ -124,6 +124,8 @@ static void demo_read_watch(lua_State *L, struct demo_answer *answer)
         watch->revision = (uint64_t)lua_tointeger(L, -1);
         lua_getfield(L, at, "timeout");
         watch->timeout_ms = (uint64_t)lua_tointeger(L, -1) * 1000;
+        lua_getfield(L, at, "poll");
+        watch->poll_ms = (uint64_t)lua_tointeger(L, -1);
         lua_getfield(L, at, "script");
         watch->script = lua_toboolean(L, -1);
         lua_getfield(L, at, "bookmarks");
@@ -281,6 +283,42 @@ void demo_watch_bookmark(struct demo *demo, const struct demo_watch *watch, stru
     struct err err;
     if (demo_call(demo, demo_call_bookmark, &event, &err))
         log_warn("demo cluster: a bookmark: %s", err.text);
+}
+
+struct demo_poll {
+    struct demo_watch *watch;
+    struct buf *out;
+    bool over;
+};
+
+/* more(spec) → a text and the spec for the next time, or nil where there is none. */
+static int demo_call_more(lua_State *L, void *arg)
+{
+    struct demo_poll *poll = arg;
+    struct buf spec = {0};
+    demo_push_function(L, "demo.watch", "more");
+    bridge_push(L, poll->watch->spec, strlen(poll->watch->spec));
+    lua_call(L, 1, 2);
+    buf_append(poll->out, lua_tostring(L, -2), lua_rawlen(L, -2));
+    poll->over = lua_isnil(L, -1);
+    if (poll->over)
+        return 0;
+    bridge_write(L, lua_gettop(L), &spec);
+    free(poll->watch->spec);
+    poll->watch->spec = buf_take(&spec);
+    poll->over = !poll->watch->spec;
+    return 0;
+}
+
+bool demo_watch_more(struct demo *demo, struct demo_watch *watch, struct buf *out)
+{
+    struct demo_poll poll = {watch, out, false};
+    struct err err;
+    if (demo_call(demo, demo_call_more, &poll, &err)) {
+        log_error("demo cluster: a log: %s", err.text);
+        return false;
+    }
+    return !poll.over;
 }
 
 /* ---- controllers ---- */

@@ -31,9 +31,9 @@ struct demo_connection {
     struct buf out; /* LWS_PRE bytes of room, then what is to be sent */
     size_t sent;
     struct demo_watch *watch;
-    struct timer *timer; /* the watch's next bookmark, or its end */
+    struct timer *timer; /* the watch's next bookmark or poll, or its end */
     uint64_t until;      /* clock_mono_ms */
-    bool bookmark, end;  /* a bookmark is to be sent; the watch is over */
+    bool due, end;       /* a bookmark or a poll is; the watch is over */
 };
 
 struct demo_server {

@@ -36,7 +36,7 @@ static void demo_exchange_clear(struct demo_connection *c)
     c->path = NULL;
     c->sent = 0;
     c->refusal = NULL;
-    c->waiting = c->ready = c->close = c->end = false;
+    c->waiting = c->ready = c->close = c->due = c->end = false;
 }
 
 static void demo_connection_free(struct demo_connection *c)

@@ -13,8 +13,9 @@ static void demo_watch_timer(void *arg);
 static void demo_watch_arm(struct demo_connection *c)
 {
     uint64_t now = clock_mono_ms(), left = c->until > now ? c->until - now : 1;
-    if (c->watch->bookmarks && left > DEMO_BOOKMARK_MS)
-        left = DEMO_BOOKMARK_MS;
+    uint64_t step = c->watch->poll_ms ? c->watch->poll_ms : c->watch->bookmarks ? DEMO_BOOKMARK_MS : left;
+    if (left > step)
+        left = step;
     c->timer = timer_start(c->server->demo->loop, left, demo_watch_timer, c);
 }
 
@@ -25,7 +26,7 @@ static void demo_watch_timer(void *arg)
     if (clock_mono_ms() >= c->until) {
         c->end = true;
     } else {
-        c->bookmark = c->watch->bookmarks;
+        c->due = c->watch->bookmarks || c->watch->poll_ms;
         demo_watch_arm(c);
     }
     lws_callback_on_writable(c->wsi);
@@ -68,6 +69,11 @@ static void demo_watch_gather(struct filling *f)
     struct demo_connection *c = f->c;
     struct demo *demo = c->server->demo;
     uint64_t newest = store_revision(demo->store);
+    if (c->watch->poll_ms) {
+        c->due = false;
+        c->end = !demo_watch_more(demo, c->watch, &f->text);
+        return;
+    }
     if (c->watch->revision < store_forgotten(demo->store)) {
         demo_watch_error(&f->text, 410, "Expired", "too old resource version");
         c->end = true;
@@ -80,17 +86,17 @@ static void demo_watch_gather(struct filling *f)
     } else if (f->text.len <= DEMO_WATCH_BATCH) {
         c->watch->revision = newest; /* nothing between concerns it */
     }
-    if (c->bookmark && !c->end && f->text.len == 0) {
+    if (c->due && !c->end && f->text.len == 0) {
         demo_watch_bookmark(demo, c->watch, &f->text);
-        c->bookmark = false;
+        c->due = false;
     }
 }
 
 bool demo_watch_fill(struct demo_connection *c)
 {
     struct filling f = {.c = c};
-    bool behind = c->watch->revision < store_revision(c->server->demo->store);
-    if (!behind && !c->bookmark && !c->end)
+    bool behind = !c->watch->poll_ms && c->watch->revision < store_revision(c->server->demo->store);
+    if (!behind && !c->due && !c->end)
         return false;
     if (!c->end)
         demo_watch_gather(&f);

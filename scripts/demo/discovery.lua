@@ -47,6 +47,11 @@ local function aggregated_resource(kind, api)
   end
   if kind.scale then subresource("scale", "Scale", "autoscaling", "v1") end
   if kind.status then subresource("status", kind.kind, group, version) end
+  for _, more in ipairs(kind.more or {}) do
+    local of = more[2]
+    sub[#sub + 1] = { subresource = more[1], verbs = verbs(more[3]),
+      responseKind = { group = of[1], version = of[2], kind = of[3] } }
+  end
   return {
     resource = kind.plural, singularResource = kind.singular, scope = kind.namespaced and "Namespaced" or "Cluster",
     responseKind = { group = group, version = version, kind = kind.kind }, verbs = verbs(table.unpack(VERBS)),
@@ -132,6 +137,13 @@ function M.resources(group, version)
     if kind.status then
       resources[#resources + 1] = { name = kind.plural .. "/status", singularName = "", namespaced = kind.namespaced,
         kind = kind.kind, verbs = sub }
+    end
+    for _, more in ipairs(kind.more or {}) do
+      local of = more[2]
+      local other = of[1] ~= ""
+      resources[#resources + 1] = { name = kind.plural .. "/" .. more[1], singularName = "",
+        namespaced = kind.namespaced, group = other and of[1] or nil, version = other and of[2] or nil,
+        kind = of[3], verbs = verbs(more[3]) }
     end
   end
   local name = group == "" and version or group .. "/" .. version

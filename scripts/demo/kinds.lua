@@ -1,6 +1,7 @@
 -- demo/kinds.lua: what the demo cluster serves.
 -- A kind: group, kind, plural, short, namespaced, versions (the first is preferred, and what is stored),
--- key (the store's name for it), and what it has: status and scale as subresources, a generation.
+-- key (the store's name for it), and what it has: status and scale as subresources, a generation; `more`
+-- subresources, each with its kind and its verb.
 local M = {}
 
 local CORE, APPS, BATCH, RBAC = "", "apps", "batch", "rbac.authorization.k8s.io"
@@ -26,10 +27,12 @@ add(CORE, { "v1" }, "Node", "nodes", { short = { "no" }, namespaced = false, sta
 add(CORE, { "v1" }, "PersistentVolumeClaim", "persistentvolumeclaims", { short = { "pvc" }, status = true })
 add(CORE, { "v1" }, "PersistentVolume", "persistentvolumes",
   { short = { "pv" }, namespaced = false, status = true })
-add(CORE, { "v1" }, "Pod", "pods", { short = { "po" }, status = true, all = true, generation = true })
+add(CORE, { "v1" }, "Pod", "pods", { short = { "po" }, status = true, all = true, generation = true,
+  more = { { "eviction", { "policy", "v1", "Eviction" }, "create" }, { "log", { "", "v1", "Pod" }, "get" } } })
 add(CORE, { "v1" }, "Secret", "secrets")
 add(CORE, { "v1" }, "ServiceAccount", "serviceaccounts", { short = { "sa" } })
 add(CORE, { "v1" }, "Service", "services", { short = { "svc" }, status = true, all = true })
+add(APPS, { "v1" }, "ControllerRevision", "controllerrevisions")
 add(APPS, { "v1" }, "DaemonSet", "daemonsets", { short = { "ds" }, status = true, all = true, generation = true })
 add(APPS, { "v1" }, "Deployment", "deployments",
   { short = { "deploy" }, status = true, scale = true, all = true, generation = true })

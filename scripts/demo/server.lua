@@ -1,7 +1,9 @@
 -- demo/server.lua: a request → its answer: { status, body, type, warnings, watch }.
 local discovery = require "demo.discovery"
+local evictions = require "demo.evictions"
 local kinds = require "demo.kinds"
 local lists = require "demo.lists"
+local logs = require "demo.logs"
 local objects = require "demo.objects"
 local status = require "demo.status"
 
@@ -36,6 +38,14 @@ local function discovered(req, words)
   return { status = 200, body = #words == 2 and discovery.group(words[2]) or discovery.resources(words[2], words[3]) }
 end
 
+local function has_subresource(kind, sub)
+  if sub == "status" or sub == "scale" then return kind[sub] end
+  for _, more in ipairs(kind.more or {}) do
+    if more[1] == sub then return true end
+  end
+  return false
+end
+
 -- The words behind the version → kind, namespace, name, subresource. Nil for a path that is not served.
 local function target(group, version, words)
   local ns, at = "", 1
@@ -47,7 +57,7 @@ local function target(group, version, words)
   if not kind and not discovery.serves(group, version) then return nil end
   if not kind or #words > at + 2 or (ns ~= "" and not kind.namespaced) then status.no_path() end
   local sub = words[at + 2]
-  if sub and not (sub == "status" and kind.status or sub == "scale" and kind.scale) then status.no_path() end
+  if sub and not has_subresource(kind, sub) then status.no_path() end
   return kind, ns, words[at + 1], sub
 end
 
@@ -106,6 +116,10 @@ end
 
 local function on_object(method, r, req)
   if r.kind.namespaced and r.namespace == "" then status.no_path() end
+  if r.sub == "eviction" then
+    if method ~= "POST" then status.not_allowed() end
+    return evictions.create(r, objects.read(r), read_body(req))
+  end
   if method == "GET" then
     if r.sub == "scale" then return objects.get_scale(r) end
     return objects.read(r), 200
@@ -126,6 +140,10 @@ local function served(req, group, version, words)
   local method = req.method == "HEAD" and "GET" or req.method
   local watches = req.query.watch == "true" or req.query.watch == "1"
   if method == "GET" and watches then return lists.watch(r) end
+  if sub == "log" then
+    if method ~= "GET" then status.not_allowed() end
+    return logs.read(r, objects.read(r))
+  end
   local body, code
   if name then body, code = on_object(method, r, req) else body, code = on_collection(method, r, req) end
   local is_object = type(body) == "table" and body.metadata and body.kind == kind.kind and name ~= nil
