@@ -1,6 +1,7 @@
 -- demo/validate.lua: the mistakes that people make most, refused as the API server refuses them. There is
 -- no schema: names of fields are known for an object's own level only.
 local fields = require "demo.fields"
+local schedule = require "demo.schedule"
 local status = require "demo.status"
 
 local M = {}
@@ -140,7 +141,11 @@ function of.Job(p, obj)
 end
 
 function of.CronJob(p, obj)
-  if not obj.spec.schedule or obj.spec.schedule == "" then p.required("spec.schedule") end
+  local text = obj.spec.schedule
+  if not text or text == "" then p.required("spec.schedule")
+  elseif not schedule.parse(tostring(text)) then
+    p.invalid("spec.schedule", text, "expected five fields: minute, hour, day of month, month, day of week")
+  end
   local job = type(obj.spec.jobTemplate.spec) == "table" and obj.spec.jobTemplate.spec or {}
   job_template(p, job, "spec.jobTemplate.spec")
 end
@@ -246,7 +251,7 @@ local MORE = {
   StorageClass = { "provisioner", "parameters", "reclaimPolicy", "mountOptions", "allowVolumeExpansion",
     "volumeBindingMode", "allowedTopologies" },
   Role = { "rules" }, ClusterRole = { "rules", "aggregationRule" }, RoleBinding = { "subjects", "roleRef" },
-  ClusterRoleBinding = { "subjects", "roleRef" },
+  ClusterRoleBinding = { "subjects", "roleRef" }, ControllerRevision = { "data", "revision" },
 }
 
 -- The names of the object's own level that its kind does not have.
