@@ -1,4 +1,5 @@
 -- demo/daemonsets.lua: a Pod on each node.
+local revisions = require "demo.revisions"
 local write = require "demo.write"
 
 local M = {}
@@ -22,7 +23,9 @@ end
 function M.run(set)
   if set.metadata.deletionTimestamp then return end
   local hash, on = store.hash(set.spec.template), {}
-  for _, pod in ipairs(write.owned("pods", set)) do on[pod.spec.nodeName or ""] = pod end
+  local pods = write.owned("pods", set)
+  for _, pod in ipairs(pods) do on[pod.spec.nodeName or ""] = pod end
+  revisions.keep(set, set.metadata.name .. "-" .. hash, hash, pods)
   local s = { observedGeneration = set.metadata.generation, desiredNumberScheduled = 0, currentNumberScheduled = 0,
     numberReady = 0, numberMisscheduled = 0 }
   local updated, available, busy, stale = 0, 0, false, nil

@@ -1,5 +1,6 @@
 -- demo/statefulsets.lua: Pods with numbers, made in order and replaced from the last one down.
 local fields = require "demo.fields"
+local revisions = require "demo.revisions"
 local write = require "demo.write"
 
 local M = {}
@@ -72,7 +73,9 @@ function M.run(set)
   for _, pod in ipairs(write.owned("pods", set)) do by[ordinal(pod)] = pod end
   step(set, by, hash)
   local replicas, ready, available, updated, soonest = 0, 0, 0, 0, nil
-  for _, pod in ipairs(write.owned("pods", set)) do
+  local pods = write.owned("pods", set)
+  revisions.keep(set, hash, hash, pods)
+  for _, pod in ipairs(pods) do
     local yes, left = write.is_available(pod, set.spec.minReadySeconds)
     replicas = replicas + 1
     ready = ready + (write.is_ready(pod) and 1 or 0)
