@@ -17,18 +17,29 @@ end
 
 local turn = 0
 
--- The nodes that fit take turns.
+-- The nodes that fit take turns. Where there is none: nil and why, as the scheduler says it.
 local function choose_node(pod)
-  local fitting = {}
+  local fitting, closed, other = {}, 0, 0
   for _, node in ipairs(store.list("nodes")) do
-    local fits = not node.spec.unschedulable
+    local fits = true
     for key, value in next, pod.spec.nodeSelector or {} do
       fits = fits and (node.metadata.labels or {})[key] == value
     end
-    if fits then fitting[#fitting + 1] = node end
+    if node.spec.unschedulable then closed = closed + 1
+    elseif not fits then other = other + 1
+    else fitting[#fitting + 1] = node end
   end
   turn = turn + 1
-  return fitting[turn % math.max(#fitting, 1) + 1]
+  if #fitting > 0 then return fitting[turn % #fitting + 1] end
+  local reasons = {}
+  if other > 0 then reasons[1] = ("%d node(s) didn't match Pod's node affinity/selector"):format(other) end
+  if closed > 0 then reasons[#reasons + 1] = ("%d node(s) were unschedulable"):format(closed) end
+  return nil, ("0/%d nodes are available: %s."):format(closed + other, table.concat(reasons, ", "))
+end
+
+-- Something that its node does with one of its containers.
+local function container_event(pod, container, kind, reason, message)
+  write.event(pod, kind, reason, message, "kubelet", ("spec.containers{%s}"):format(container.name))
 end
 
 local function set_state(pod, phase, ready, states, more)
@@ -58,12 +69,16 @@ local function states(pod, make)
 end
 
 local function schedule(pod)
-  local node = choose_node(pod)
+  local node, why = choose_node(pod)
   if not node then
+    local told = (pod.status.conditions or {})[1]
     write.change("pods", pod, "status", function(copy)
       copy.status.conditions = write.condition(copy.status.conditions, "PodScheduled", "False", "Unschedulable",
-        "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector.")
+        why)
     end, "kube-scheduler")
+    if not told or told.message ~= why then
+      write.event(pod, "Warning", "FailedScheduling", why, "default-scheduler")
+    end
     return
   end
   pod = write.change("pods", pod, "", function(copy) copy.spec.nodeName = node.metadata.name end, "kube-scheduler")
@@ -80,23 +95,26 @@ local function create(pod)
     s.state = { waiting = { reason = "ContainerCreating" } }
   end), { startTime = store.now(), hostIP = "10.0.0.1", hostIPs = list { { ip = "10.0.0.1" } } })
   for _, c in ipairs(pod.spec.containers) do
-    write.event(pod, "Normal", "Pulling", ('Pulling image "%s"'):format(c.image), "kubelet")
+    container_event(pod, c, "Normal", "Pulling", ('Pulling image "%s"'):format(c.image))
   end
   again(pod, PULL_MS)
 end
 
 local function fail_pull(pod, was)
-  local image = pod.spec.containers[1].image
+  local first = pod.spec.containers[1]
+  local image = first.image
   local back_off = was == "ErrImagePull"
-  local message = ('failed to pull image "%s": not found (the annotation demo/fail says so)'):format(image)
+  local message = ('Failed to pull image "%s": not found (the annotation demo/fail says so)'):format(image)
   set_state(pod, "Pending", false, states(pod, function(s)
     s.state = { waiting = { reason = back_off and "ImagePullBackOff" or "ErrImagePull",
       message = back_off and ('Back-off pulling image "%s"'):format(s.image) or message } }
   end))
   if back_off then
-    write.event(pod, "Normal", "BackOff", ('Back-off pulling image "%s"'):format(image), "kubelet")
+    container_event(pod, first, "Normal", "BackOff", ('Back-off pulling image "%s"'):format(image))
+    container_event(pod, first, "Warning", "Failed", "Error: ImagePullBackOff")
   else
-    write.event(pod, "Warning", "Failed", "Failed to pull image: " .. message, "kubelet")
+    container_event(pod, first, "Warning", "Failed", message)
+    container_event(pod, first, "Warning", "Failed", "Error: ErrImagePull")
     again(pod, RUN_MS)
   end
 end
@@ -108,11 +126,12 @@ local function start(pod)
   set_state(pod, "Running", ready, states(pod, function(s, was)
     s.state, s.ready, s.started = { running = { startedAt = now } }, ready, true
     s.restartCount, s.imageID = was.restartCount or 0, "demo://" .. s.image
-    s.containerID = "demo://" .. store.random(12)
+    s.containerID, s.lastState = "demo://" .. store.random(12), was.lastState
   end), { podIP = ip, podIPs = list { { ip = ip } } })
   for _, c in ipairs(pod.spec.containers) do
-    write.event(pod, "Normal", "Pulled", ('Successfully pulled image "%s"'):format(c.image), "kubelet")
-    write.event(pod, "Normal", "Started", "Started container " .. c.name, "kubelet")
+    container_event(pod, c, "Normal", "Pulled", ('Successfully pulled image "%s"'):format(c.image))
+    container_event(pod, c, "Normal", "Created", "Created container: " .. c.name)
+    container_event(pod, c, "Normal", "Started", "Started container " .. c.name)
   end
   again(pod, RUN_MS)
 end
@@ -133,12 +152,23 @@ local function crash(pod)
   if pod.spec.restartPolicy == "Never" then finish(pod, 1) return end
   local count = (first.restartCount or 0) + 1
   set_state(pod, "Running", false, states(pod, function(s, was)
+    local now = store.now()
     s.state = { waiting = { reason = "CrashLoopBackOff", message = "back-off restarting failed container" } }
-    s.lastState = { terminated = { exitCode = 1, reason = "Error", finishedAt = store.now() } }
+    s.lastState = { terminated = { exitCode = 1, reason = "Error", finishedAt = now, containerID = was.containerID,
+      startedAt = was.state and was.state.running and was.state.running.startedAt or now } }
     s.restartCount, s.imageID = count, was.imageID or ""
   end))
-  write.event(pod, "Warning", "BackOff", ("Back-off restarting failed container %s"):format(first.name), "kubelet")
-  if count < CRASHES_MOST then again(pod, 2000 * count) end
+  container_event(pod, first, "Warning", "BackOff", ("Back-off restarting failed container %s in pod %s"):format(
+    first.name, pod.metadata.name))
+end
+
+-- After each crash it waits longer, and after some for ever. A change of the Pod makes this look early.
+local function restart(pod, first)
+  local count = first.restartCount or 0
+  if count >= CRASHES_MOST then return end
+  local _, now = store.now()
+  local left = store.time(first.lastState.terminated.finishedAt) + 2000 * count - now
+  if left > 0 then again(pod, left) else start(pod) end
 end
 
 local function elapsed(pod)
@@ -150,11 +180,11 @@ end
 -- A running Pod: is it ready by now, has it finished?
 local function go_on(pod)
   local seconds = tonumber(note(pod, "start-seconds") or "")
-  local job = pod.spec.restartPolicy ~= "Always"
-  local left = (seconds or job and RUN_MS / 1000 or 0) * 1000 - elapsed(pod)
+  local job, crashes = pod.spec.restartPolicy ~= "Always", note(pod, "fail") == "crash"
+  local left = (seconds or (job or crashes) and RUN_MS / 1000 or 0) * 1000 - elapsed(pod)
   if left > 0 then
     again(pod, math.ceil(left))
-  elseif note(pod, "fail") == "crash" then
+  elseif crashes then
     crash(pod)
   elseif job then
     finish(pod, 0)
@@ -170,7 +200,11 @@ function M.run(pod)
   local s = pod.status or {}
   local first = (s.containerStatuses or {})[1]
   if pod.metadata.deletionTimestamp then
-    if #(pod.metadata.finalizers or {}) == 0 then write.remove("pods", pod) end
+    if #(pod.metadata.finalizers or {}) > 0 then return end
+    for _, c in ipairs(first and first.state.running and pod.spec.containers or {}) do
+      container_event(pod, c, "Normal", "Killing", "Stopping container " .. c.name)
+    end
+    write.remove("pods", pod)
   elseif not pod.spec.nodeName then
     schedule(pod)
   elseif s.phase == "Succeeded" or s.phase == "Failed" then
@@ -180,7 +214,7 @@ function M.run(pod)
   elseif first.state.waiting then
     local why = first.state.waiting.reason
     if why == "CrashLoopBackOff" then
-      if (first.restartCount or 0) < CRASHES_MOST then start(pod) end
+      restart(pod, first)
     elseif note(pod, "fail") == "image-pull" then
       if why ~= "ImagePullBackOff" then fail_pull(pod, why) end
     else

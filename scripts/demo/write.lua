@@ -60,14 +60,15 @@ local function trim(ns)
   for i = 1, #events - EVENTS_MOST * 3 // 4 do M.remove("events", events[i]) end
 end
 
-function M.event(obj, kind, reason, message, component)
+-- `field`: the part of the object that it is about.
+function M.event(obj, kind, reason, message, component, field)
   local ns, now = obj.metadata.namespace or "default", store.now()
   if math.random(16) == 1 then trim(ns) end
   return M.create("events", {
     apiVersion = "v1", kind = "Event", type = kind, reason = reason, message = message, count = 1,
     metadata = { name = obj.metadata.name .. "." .. store.random(12), namespace = ns },
     involvedObject = { apiVersion = obj.apiVersion, kind = obj.kind, name = obj.metadata.name, namespace = ns,
-      uid = obj.metadata.uid, resourceVersion = obj.metadata.resourceVersion },
+      uid = obj.metadata.uid, resourceVersion = obj.metadata.resourceVersion, fieldPath = field },
     source = { component = component }, reportingComponent = component, reportingInstance = "",
     firstTimestamp = now, lastTimestamp = now, eventTime = null,
   }, component)
