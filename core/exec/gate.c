@@ -35,12 +35,18 @@ int gate_authorize(const struct start_request *r, const struct user *user, struc
     return 0;
 }
 
+int gate_allows_user(const struct user *user, const char *action, const char *resource, const char *ns,
+                     struct err *err)
+{
+    if (rbac_allows(user->role, action, resource, str_or(ns, "")))
+        return 0;
+    return gate_refuse(action, resource, str_or(ns, "(cluster-wide)"), err);
+}
+
 int gate_allows(const struct execution *ex, const char *action, const char *resource, const char *ns,
                 struct err *err)
 {
-    if (rbac_allows(execution_user(ex)->role, action, resource, str_or(ns, "")))
-        return 0;
-    return gate_refuse(action, resource, str_or(ns, "(cluster-wide)"), err);
+    return gate_allows_user(execution_user(ex), action, resource, ns, err);
 }
 
 int gate_scope(const struct execution *ex, const struct kube_kind *kind, const char *ns, struct err *err)

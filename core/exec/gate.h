@@ -17,6 +17,11 @@ struct user;
 /* Rules 1 to 3 for the request as a whole. 0, or -1 with err (ERR_FORBIDDEN and the seed's sentence). */
 int gate_authorize(const struct start_request *request, const struct user *user, struct err *err);
 
+/* May `user` do `action` on `resource` (registered name) in `ns` ("" or NULL: all of them, or none)? -1 with
+ * the seed's sentence. */
+int gate_allows_user(const struct user *user, const char *action, const char *resource, const char *ns,
+                     struct err *err);
+
 /* May the execution's user do `action` on `resource` (registered name) in `ns`? -1 with the seed's sentence.
  */
 int gate_allows(const struct execution *execution, const char *action, const char *resource, const char *ns,
