@@ -73,6 +73,8 @@ bool json_span_next(struct json_span whole, const char **at, struct json_span *k
     }
     const char *start = p;
     p = span_skip(p, end);
+    if (p == start)
+        return false;
     *value = (struct json_span){start, (size_t)(p - start)};
     *at = p;
     return true;
@@ -107,6 +109,12 @@ struct json_span json_span_path(struct json_span object, const char *path)
 bool json_span_is_string(struct json_span span)
 {
     return span.at && span.len >= 2 && *span.at == '"';
+}
+
+bool json_span_is(struct json_span span, const char *text)
+{
+    size_t n = strlen(text);
+    return json_span_is_string(span) && span.len == n + 2 && memcmp(span.at + 1, text, n) == 0;
 }
 
 static size_t span_utf8(char *out, unsigned code)

@@ -1,7 +1,8 @@
 /* json-span.h: looks into JSON text without making values of it: where a member lies.
  *
  * For text that is known to be valid JSON (our own, or checked before): a span points into it
- * and stays as long as the text does. Nothing is allocated, nothing is lost. */
+ * and stays as long as the text does. Nothing is allocated, nothing is lost. In text that is no JSON the
+ * answers mean nothing, but they come, and lie in it. */
 #pragma once
 
 #include <stdbool.h>
@@ -23,6 +24,8 @@ struct json_span json_span_path(struct json_span object, const char *path);
 bool json_span_next(struct json_span whole, const char **at, struct json_span *key, struct json_span *value);
 
 bool json_span_is_string(struct json_span span);
+/* Is it the string `text`, which has nothing to escape? For members' names. */
+bool json_span_is(struct json_span span, const char *text);
 /* The string's text, unescaped, in malloc'ed memory; NULL for no string. Ends with mem's abort when
  * memory is short: for names and the like. */
 char *json_span_text(struct json_span span);
