@@ -20,6 +20,7 @@ enum {
     HTTP_CONNECT_MS = 5000,
     HTTP_ANSWER_MS = 30000,
     HTTP_MAX_BODY = 64 * 1024 * 1024,
+    HTTP_MAX_PIECE = 256 * 1024,   /* of a stream, before its caller gets it */
     HTTP_MAX_HEADERS = 256 * 1024, /* bytes of one answer's headers */
     HTTP_MAX_WARNINGS = 64,
     HTTP_MAX_CONNECTIONS = 32, /* of short calls; those beyond wait for one */
@@ -86,15 +87,19 @@ struct http_call {
     bool refused;    /* the server said that it did not touch the request */
     bool on_wire;    /* bytes of the request left curl */
     bool too_large, queued, busy, dropped, finished;
-    unsigned stream_id; /* of HTTP/2 */
-    int local_port;     /* tells which connection carries it */
-    curl_socket_t fd;   /* the last one that it opened */
-    unsigned attempts;  /* connections that were ready to carry it */
+    bool open, told_open; /* a stream's 2xx head has come; its caller knows */
+    bool paused;          /* the caller wants no more of the stream */
+    bool held;            /* curl keeps bytes that it could not give */
+    unsigned stream_id;   /* of HTTP/2 */
+    int local_port;       /* tells which connection carries it */
+    curl_socket_t fd;     /* the last one that it opened */
+    unsigned attempts;    /* connections that were ready to carry it */
     struct http_head head;
     struct buf received; /* the body, or what of a stream was not handed out yet */
     struct err err;      /* text "" while all is well */
     char curl_error[CURL_ERROR_SIZE];
     void (*on_data)(void *, const char *, size_t);
+    void (*on_open)(void *);
     void (*done)(void *, const struct http_answer *);
     void *arg;
 };

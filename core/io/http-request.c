@@ -133,10 +133,16 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
     struct http_call *call = arg;
 
     call->heard_ms = clock_mono_ms();
-    if (!head_line(&call->head, data, size * n))
-        return size * n;
-    call->too_large = true;
-    return 0;
+    if (head_line(&call->head, data, size * n)) {
+        call->too_large = true;
+        return 0;
+    }
+    /* The empty line; that of a proxy's answer to CONNECT comes before any attempt. */
+    if (call->on_open && call->attempts && call->head.status / 100 == 2 && *data == '\r') {
+        call->open = true;
+        call_queue(call);
+    }
+    return size * n;
 }
 
 static size_t on_body(char *data, size_t size, size_t n, void *arg)
@@ -146,6 +152,10 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 
     call->heard_ms = clock_mono_ms();
     if (call->on_data && call->head.status / 100 == 2) {
+        if (call->paused || call->received.len >= HTTP_MAX_PIECE) {
+            call->held = true;
+            return CURL_WRITEFUNC_PAUSE;
+        }
         call_queue(call);
     } else if (len > call->max_body - call->received.len) {
         call->too_large = true;

@@ -178,6 +178,8 @@ static void call_limit(void *arg)
     unsigned limit = call_limit_ms(call);
 
     call->limit = NULL;
+    if (call->paused && call->attempts)
+        waited = 0;
     if (waited < limit) {
         call->limit = timer_start(call->pool->client->loop, limit - waited, call_limit, call);
         return;
@@ -206,6 +208,24 @@ static void call_answer(struct http_call *call)
     call->done(call->arg, &answer);
 }
 
+/* Curl may give what it kept from inside of this. */
+static void call_let_go(struct http_call *call)
+{
+    if (!call->held || call->paused || !call->easy)
+        return;
+    call->held = false;
+    curl_easy_pause(call->easy, CURLPAUSE_CONT);
+}
+
+void http_pause(struct http_call *call, bool paused)
+{
+    if (call->dropped || call->paused == paused)
+        return;
+    call->paused = paused;
+    call->heard_ms = clock_mono_ms();
+    call_let_go(call);
+}
+
 void call_deliver(struct http_call *call)
 {
     bool stream = call->on_data && call->head.status / 100 == 2;
@@ -213,12 +233,17 @@ void call_deliver(struct http_call *call)
     TAILQ_REMOVE(&call->pool->ready, call, ready_link);
     call->queued = false;
     call->busy = true;
-    if (stream && call->received.len) {
+    if (call->open && !call->told_open) {
+        call->told_open = true;
+        call->on_open(call->arg);
+    }
+    if (stream && call->received.len && !call->dropped) {
         struct buf data = call->received;
 
         call->received = (struct buf){0};
         call->on_data(call->arg, data.data, data.len);
         buf_free(&data);
+        call_let_go(call);
     }
     if (call->finished && !call->dropped) {
         call_answer(call);
@@ -260,6 +285,7 @@ struct http_call *http_send(struct http_client *client, const struct http_reques
     call->answer_ms = request->answer_ms ? request->answer_ms : client->answer_ms;
     call->max_body = request->max_body ? request->max_body : HTTP_MAX_BODY;
     call->on_data = request->on_data;
+    call->on_open = request->on_open;
     call->done = request->done;
     call->arg = request->arg;
     call->fd = -1;

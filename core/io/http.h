@@ -46,6 +46,7 @@ struct http_request {
     size_t max_body;    /* 0: 64 MiB */
     /* Set for a stream: bytes of a 2xx body as they come; `done` then has no body. */
     void (*on_data)(void *arg, const char *data, size_t len);
+    void (*on_open)(void *arg); /* of a stream, or NULL: a 2xx answer has begun */
     void (*done)(void *arg, const struct http_answer *answer); /* once, never from inside http_send() */
     void *arg;
 };
@@ -56,3 +57,7 @@ struct http_call *http_send(struct http_client *client, const struct http_reques
 /* Gives up a call: `done` is not called. Sets *call to NULL. Its stream is reset, and the others on the
  * connection go on; libcurl 7.88 sends that reset with the connection's next bytes. */
 void http_cancel(struct http_call **call);
+
+/* Holds a stream's bytes back, so that the server has to wait, or lets them come again. What was read
+ * already (a few hundred KiB) may still be handed out, and a paused stream is never called silent. */
+void http_pause(struct http_call *call, bool paused);
