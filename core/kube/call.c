@@ -13,12 +13,14 @@ struct send_call {
     struct kube_call base;
     kube_done_fn *done;
     void *arg;
+    void (*on_open)(void *arg);
+    void (*on_data)(void *arg, const char *data, size_t len); /* NULL: no stream */
     char *method, *url, *content_type, *accept, *body;
     size_t body_len;
     uint64_t deadline_ms, paused_ms;
     uint64_t generation; /* of the credentials that were sent */
-    unsigned tries;
-    bool once, refreshed;
+    unsigned tries, silence_ms;
+    bool once, refreshed, paused;
     /* What it is doing: one of these is set. */
     struct auth_wait *wait;
     struct http_call *http;
@@ -154,6 +156,19 @@ static void call_answered(void *arg, const struct http_answer *http)
     answer_text_clear(&text);
 }
 
+static void call_opened(void *arg)
+{
+    const struct send_call *call = arg;
+    if (call->on_open)
+        call->on_open(call->arg);
+}
+
+static void call_data(void *arg, const char *data, size_t len)
+{
+    const struct send_call *call = arg;
+    call->on_data(call->arg, data, len);
+}
+
 static const char **call_headers(const struct send_call *call, char *own[4])
 {
     const char *const *auth = kube_auth_headers(call->base.cluster->auth);
@@ -195,11 +210,18 @@ static void call_transmit(struct send_call *call)
         .done = call_answered,
         .arg = call,
     };
+    if (call->on_data) {
+        request.on_open = call_opened;
+        request.on_data = call_data;
+        request.answer_ms = call->silence_ms;
+    }
     call->tries++;
     call->generation = kube_auth_generation(cluster->auth);
     call->http = http_send(call->door->client, &request, &err);
     if (!call->http)
         call_fail(call, &err);
+    else if (call->paused)
+        http_pause(call->http, true);
     for (size_t i = 0; own[i]; i++)
         free(own[i]);
     free(headers);
@@ -272,8 +294,8 @@ static int call_copy(struct send_call *call, const struct kube_request *request,
                : -1;
 }
 
-static struct kube_call *send_start(struct cluster *cluster, const struct kube_request *request, bool once,
-                                    kube_done_fn *done, void *arg, struct err *err)
+static struct send_call *call_new(struct cluster *cluster, const struct kube_request *request,
+                                  kube_done_fn *done, void *arg, struct err *err)
 {
     if (request_check(request, err))
         return NULL;
@@ -284,7 +306,6 @@ static struct kube_call *send_start(struct cluster *cluster, const struct kube_r
     }
     call->done = done;
     call->arg = arg;
-    call->once = once;
     call->base.cluster = cluster;
     if (call_copy(call, request, cluster->server)) {
         err_no_memory(err);
@@ -294,6 +315,16 @@ static struct kube_call *send_start(struct cluster *cluster, const struct kube_r
     kube_call_link(&call->base, cluster, call_cancel);
     call->deadline_ms =
         clock_mono_ms() + (request->answer_ms ? request->answer_ms : cluster->clusters->answer_ms);
+    return call;
+}
+
+static struct kube_call *send_start(struct cluster *cluster, const struct kube_request *request, bool once,
+                                    kube_done_fn *done, void *arg, struct err *err)
+{
+    struct send_call *call = call_new(cluster, request, done, arg, err);
+    if (!call)
+        return NULL;
+    call->once = once;
     call_start(call);
     return &call->base;
 }
@@ -313,4 +344,27 @@ struct kube_call *kube_send_once(struct cluster *cluster, const struct kube_requ
 bool kube_call_waits_for_credentials(const struct kube_call *call)
 {
     return call->cancel == call_cancel && ((const struct send_call *)call)->wait;
+}
+
+struct kube_call *kube_stream(struct cluster *cluster, const struct kube_stream_request *stream,
+                              kube_done_fn *done, void *arg, struct err *err)
+{
+    struct kube_request request = {
+        .method = "GET", .path = stream->path, .query = stream->query, .accept = stream->accept};
+    struct send_call *call = call_new(cluster, &request, done, arg, err);
+    if (!call)
+        return NULL;
+    call->on_open = stream->on_open;
+    call->on_data = stream->on_data;
+    call->silence_ms = stream->silence_ms ? stream->silence_ms : cluster->clusters->answer_ms;
+    call_start(call);
+    return &call->base;
+}
+
+void kube_stream_pause(struct kube_call *stream, bool paused)
+{
+    struct send_call *call = (struct send_call *)stream;
+    call->paused = paused;
+    if (call->http)
+        http_pause(call->http, paused);
 }

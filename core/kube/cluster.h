@@ -76,6 +76,24 @@ struct kube_call *kube_send(struct cluster *cluster, const struct kube_request *
                             void *arg, struct err *err);
 void kube_cancel(struct kube_call **call); /* `done` is not called; sets *call to NULL */
 
+/* A GET whose 2xx body is handed out as it comes (a log that is followed), on a connection of its own.
+ * Credentials and repeats as with kube_send(); once the body has begun, nothing is repeated. */
+struct kube_stream_request {
+    const char *path, *query, *accept; /* as in struct kube_request */
+    unsigned silence_ms;               /* the longest time without a byte; 0: the cluster's answer_ms. A log
+                                        * may be silent for days (UINT_MAX): a dead path is noticed anyway */
+    void (*on_open)(void *arg);        /* a 2xx answer has begun; may be NULL */
+    void (*on_data)(void *arg, const char *data, size_t len); /* a piece, some 300 KiB at most */
+};
+
+/* `done` once, as kube_send()'s: 2xx when the body has ended, status 0 when it broke off or fell silent.
+ * Callbacks may cancel the call; none runs inside kube_stream(). */
+struct kube_call *kube_stream(struct cluster *cluster, const struct kube_stream_request *request,
+                              kube_done_fn *done, void *arg, struct err *err);
+/* For a reader that cannot keep up: the server has to wait, as long as it takes. What was read already
+ * may still come, and while paused an end is not noticed. */
+void kube_stream_pause(struct kube_call *stream, bool paused);
+
 /* ---- what the cluster serves ---- */
 
 struct kube_kind {

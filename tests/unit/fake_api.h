@@ -14,7 +14,7 @@
 #include <sys/queue.h>
 
 enum { FAKE_ASKED_MAX = 64 };
-enum fake_deed { FAKE_ANSWER, FAKE_HANG, FAKE_CLOSE };
+enum fake_deed { FAKE_ANSWER, FAKE_HANG, FAKE_CLOSE, FAKE_STREAM };
 
 struct fake_asked {
     char *method, *target, *head, *body;
@@ -45,6 +45,7 @@ struct fake_api {
     fake_fn *fn;
     void *arg;
     LIST_HEAD(, fake_connection) connections;
+    struct fake_connection *stream; /* the last that FAKE_STREAM began, while it is open */
     struct fake_asked asked[FAKE_ASKED_MAX];
     size_t count;
 };
@@ -64,6 +65,8 @@ static inline void fake_closed(uv_handle_t *handle)
 static inline void fake_close(struct fake_connection *c)
 {
     LIST_REMOVE(c, link);
+    if (c->api->stream == c)
+        c->api->stream = NULL;
     uv_close((uv_handle_t *)&c->tcp, fake_closed);
 }
 
@@ -81,13 +84,41 @@ static inline void fake_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *b
     *buf = uv_buf_init(mem_new(suggested), (unsigned)suggested);
 }
 
-static inline void fake_reply(struct fake_connection *c, const struct fake_answer *a)
+static inline void fake_write(struct fake_connection *c, struct buf *out)
 {
     struct fake_write *w = mem_new(sizeof(*w));
-    buf_printf(&w->out, "HTTP/1.1 %d X\r\nContent-Length: %zu\r\nContent-Type: application/json\r\n%s\r\n%s",
-               a->status, strlen(a->body), a->headers ? a->headers : "", a->body);
+    w->out = *out;
     uv_buf_t data = uv_buf_init(w->out.data, (unsigned)w->out.len);
     uv_write(&w->uv, (uv_stream_t *)&c->tcp, &data, 1, fake_written);
+}
+
+static inline void fake_reply(struct fake_connection *c, const struct fake_answer *a)
+{
+    struct buf out = {0};
+    buf_printf(&out, "HTTP/1.1 %d X\r\nContent-Length: %zu\r\nContent-Type: application/json\r\n%s\r\n%s",
+               a->status, strlen(a->body), a->headers ? a->headers : "", a->body);
+    fake_write(c, &out);
+}
+
+static inline void fake_stream_begin(struct fake_connection *c)
+{
+    struct buf out = {0};
+    buf_puts(&out, "HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\n");
+    c->api->stream = c;
+    uv_tcp_nodelay(&c->tcp, 1);
+    fake_write(c, &out);
+}
+
+/* More of the body; NULL: its end. To break it off: fake_close(api->stream). */
+static inline void fake_stream(struct fake_api *api, const char *data, size_t len)
+{
+    struct buf out = {0};
+    buf_printf(&out, "%zx\r\n", data ? len : 0);
+    buf_append(&out, data, data ? len : 0);
+    buf_puts(&out, "\r\n");
+    fake_write(api->stream, &out);
+    if (!data)
+        api->stream = NULL;
 }
 
 /* True when a whole request was there and was dealt with. */
@@ -122,6 +153,8 @@ static inline bool fake_next(struct fake_connection *c)
     }
     if (answer.deed == FAKE_ANSWER)
         fake_reply(c, &answer);
+    if (answer.deed == FAKE_STREAM)
+        fake_stream_begin(c);
     return true;
 }
 
