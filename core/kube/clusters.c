@@ -11,6 +11,7 @@ static const struct kube_user_entry nobody = {.name = (char *)"", .file = (char 
 static void cluster_free(struct cluster *cluster)
 {
     struct kube_call *call;
+    kube_watch_stop_all(cluster);
     check_free(cluster->check);
     discovery_free(cluster->discovery);
     while ((call = LIST_FIRST(&cluster->calls)) != NULL)
@@ -69,6 +70,7 @@ static struct cluster *cluster_new(struct clusters *clusters, const struct kube_
     struct cluster *cluster = mem_new(sizeof(*cluster));
     cluster->clusters = clusters;
     LIST_INIT(&cluster->calls);
+    LIST_INIT(&cluster->watches);
     LIST_INIT(&cluster->old_doors);
     if (cluster_entries(clusters->config, context, cluster, err))
         goto failed;

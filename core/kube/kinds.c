@@ -159,7 +159,7 @@ const struct kube_kind *kinds_resource(const struct kinds *kinds, const char *na
     return NULL;
 }
 
-static void path_part(struct buf *out, const char *part)
+void kube_encode(struct buf *out, const char *part)
 {
     for (; *part; part++) {
         unsigned char c = (unsigned char)*part;
@@ -179,7 +179,7 @@ static void path_add(struct buf *out, const char *part)
     if (strcmp(part, ".") == 0 || strcmp(part, "..") == 0)
         buf_puts(out, part[1] ? "%2E%2E" : "%2E");
     else
-        path_part(out, part);
+        kube_encode(out, part);
 }
 
 char *kube_path(const struct kube_kind *kind, const char *ns, const char *name)

@@ -136,6 +136,7 @@ struct cluster {
     struct file_stamp ca_stamp, cert_stamp, key_stamp;
     uint64_t door_generation;
     LIST_HEAD(, kube_call) calls;
+    LIST_HEAD(, kube_watch) watches;
     struct discovery *discovery;
     struct check *check;
 };
@@ -208,6 +209,9 @@ struct kube_kind *kind_set_add(struct kind_set *set);
 char *kind_set_text(struct kind_set *set, const char *text);
 void *kind_set_room(struct kind_set *set, size_t size);
 
+/* Percent-encodes what is no letter, digit, - . _ or ~. */
+void kube_encode(struct buf *out, const char *part);
+
 struct kinds {
     struct kind_set **sets; /* in the server's order */
     size_t set_count, count;
@@ -246,6 +250,10 @@ int discovery_read_root(const char *body, size_t len, struct discovered *out, st
 int discovery_read_resources(const char *body, size_t len, const struct group_version *gv,
                              struct discovered *out, struct err *err);
 void discovered_clear(struct discovered *discovered);
+
+/* ---- watch.c ---- */
+
+void kube_watch_stop_all(struct cluster *cluster);
 
 /* ---- discovery.c, check.c ---- */
 
