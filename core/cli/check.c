@@ -1,14 +1,12 @@
 #include "base/err.h"
 #include "base/json-write.h"
 #include "cli/command.h"
+#include "cli/folder.h"
 #include "cli/host.h"
 #include "script/pack.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
 static void check_json(const struct pack_fault *faults, size_t count, size_t resources)
 {
@@ -33,13 +31,8 @@ static int check_run(const struct flags *flags)
     const char *const *dirs = flags_words(flags, &words);
     if (words == 0)
         return command_fail(EXIT_USAGE, "check needs a folder: moonsail check DIR");
-    for (size_t i = 0; i < words; i++) {
-        struct stat st;
-        if (stat(dirs[i], &st))
-            return command_fail(EXIT_USAGE, "%s: %s", dirs[i], strerror(errno));
-        if (!S_ISDIR(st.st_mode))
-            return command_fail(EXIT_USAGE, "%s is no folder", dirs[i]);
-    }
+    if (folder_check(dirs, &err))
+        return command_fail(EXIT_USAGE, "%s", err.text);
     char *shipped = host_shipped(&err);
     if (!shipped)
         return command_fail(EXIT_FAILED, "%s", err.text);

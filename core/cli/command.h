@@ -29,7 +29,7 @@ struct command {
 
 extern const struct command command_serve, command_apply, command_run, command_list, command_logs,
     command_attach, command_cancel, command_check, command_doctor, command_version, command_completion,
-    command_man, command_demo;
+    command_man, command_demo, command_test, command_new;
 
 /* All of them, ends with NULL; those with hidden set are for the build, not for people. */
 const struct command *const *command_all(void);

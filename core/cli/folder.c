@@ -63,6 +63,18 @@ char *folder_config_file(const char *named)
     return access("/etc/moonsail/config.yaml", F_OK) == 0 ? mem_str("/etc/moonsail/config.yaml") : NULL;
 }
 
+int folder_check(const char *const *dirs, struct err *err)
+{
+    for (; *dirs; dirs++) {
+        struct stat st;
+        if (stat(*dirs, &st))
+            return err_set(err, "%s: %s", *dirs, strerror(errno));
+        if (!S_ISDIR(st.st_mode))
+            return err_set(err, "%s is no folder", *dirs);
+    }
+    return 0;
+}
+
 static int folder_make(const char *dir, struct err *err)
 {
     char *path = mem_str(dir);

@@ -10,6 +10,9 @@ char *folder_config(void); /* ~/.config/moonsail */
 char *
 folder_data(const char *named); /* --data, $STATE_DIRECTORY, ~/.local/state/moonsail; NULL without a home */
 
+/* Are all of them (NULL ends) folders? -1 with err, which names the first that is none. */
+int folder_check(const char *const *dirs, struct err *err);
+
 /* The configuration file to read: `named`, else the user's, else the system's; NULL where none is. */
 char *folder_config_file(const char *named);
 
