@@ -51,7 +51,7 @@ static struct yaml_anchor *anchor_find(struct yaml_reader *r, const yaml_char_t 
     return at ? *at : NULL;
 }
 
-static const yaml_char_t *anchor_name(const yaml_event_t *event)
+const yaml_char_t *yaml_anchor_name(const yaml_event_t *event)
 {
     return event->type == YAML_SCALAR_EVENT           ? event->data.scalar.anchor
            : event->type == YAML_SEQUENCE_START_EVENT ? event->data.sequence_start.anchor
@@ -73,7 +73,7 @@ static struct yaml_anchor *anchor_add(struct yaml_reader *r, const yaml_char_t *
 
 int yaml_anchor_open(struct yaml_reader *r, const yaml_event_t *event, unsigned *serial)
 {
-    const yaml_char_t *name = anchor_name(event);
+    const yaml_char_t *name = yaml_anchor_name(event);
     *serial = 0;
     if (!name)
         return 0;
@@ -99,7 +99,7 @@ static int charge(struct yaml_reader *r, const yaml_event_t *event, size_t bytes
 /* The anchor to fill, NULL where there is none or a later node took its name. */
 static struct yaml_anchor *anchor_of(struct yaml_reader *r, const yaml_event_t *event, unsigned serial)
 {
-    struct yaml_anchor *a = serial ? anchor_find(r, anchor_name(event)) : NULL;
+    struct yaml_anchor *a = serial ? anchor_find(r, yaml_anchor_name(event)) : NULL;
     return a && a->serial == serial ? a : NULL;
 }
 

@@ -2,7 +2,8 @@
  *
  * yaml.c cuts a text into documents, yaml-read.c turns one document's events into
  * JSON, yaml-map.c orders and merges members, yaml-anchor.c keeps what aliases
- * repeat, yaml-scalar.c says what a scalar means, yaml-problem.c says what is wrong. */
+ * repeat, yaml-scalar.c says what a scalar means, yaml-problem.c says what is wrong. yaml-locate.c
+ * looks for a field in the same events. */
 #pragma once
 
 #include "base/buf.h"
@@ -123,10 +124,26 @@ int yaml_fail_at(struct yaml_reader *r, yaml_mark_t at);
 /* Says what libyaml found wrong. Returns -1. */
 int yaml_fail_parser(struct yaml_reader *r);
 
+/* A piece of a text that holds at most one document. */
+struct yaml_part {
+    const char *text;
+    size_t len;
+    size_t line; /* the number of its first line, from 0 */
+    bool blank;  /* only comments and empty lines */
+};
+
+/* Finds the part that the line (from 1) lies in; false where it lies in none, or a blank one. */
+bool yaml_part_at(const char *text, size_t len, size_t line, struct yaml_part *out);
+/* Makes the part what the reader reads. `rewritten` keeps its bytes where they are other ones than the
+ * text's; the caller frees it after the reading. */
+int yaml_part_open(struct yaml_reader *r, const struct yaml_part *part, struct buf *rewritten);
+
 /* Refuses a byte order mark at the start of a line: libyaml passes over it and go-yaml makes it
  * part of a key. */
 int yaml_check_marks(struct yaml_reader *r);
 
+/* Begins to read the reader's text; the caller ends it with yaml_parser_delete() if this returned 0. */
+int yaml_begin(struct yaml_reader *r);
 /* Reads one part of a text, that is at most one document. `item->json` stays NULL for an empty one. */
 int yaml_read_part(struct yaml_reader *r, struct yaml_document *item);
 
@@ -140,6 +157,8 @@ int yaml_check_size(struct yaml_reader *r, yaml_mark_t at);
 
 /* Appends a map to r->out. Takes the event over. */
 int yaml_read_map(struct yaml_reader *r, yaml_event_t *event, size_t depth, struct yaml_shape *shape);
+/* Is this key the `<<` of a merge? */
+bool yaml_is_merge(const yaml_event_t *event);
 /* A new member whose key and value will follow; NULL when out of memory. */
 struct yaml_member *yaml_member_push(struct yaml_reader *r);
 /* Orders the members from `first` on and their pieces, which begin at `start` in r->out. */
@@ -155,4 +174,6 @@ int yaml_anchor_map(struct yaml_reader *r, const yaml_event_t *event, unsigned s
                     size_t start, struct yaml_shape shape);
 /* The anchor that an alias event names, with its size charged; NULL where it cannot stand here. */
 struct yaml_anchor *yaml_anchor_use(struct yaml_reader *r, const yaml_event_t *event, size_t depth);
+/* The name that a value's event has as an anchor; NULL for none. */
+const yaml_char_t *yaml_anchor_name(const yaml_event_t *event);
 void yaml_anchors_free(struct yaml_reader *r);

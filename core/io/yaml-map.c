@@ -262,7 +262,7 @@ out:
     return rc;
 }
 
-static bool is_merge(const yaml_event_t *event)
+bool yaml_is_merge(const yaml_event_t *event)
 {
     if (event->type != YAML_SCALAR_EVENT)
         return false;
@@ -287,7 +287,7 @@ static int read_members(struct yaml_reader *r, size_t depth, struct yaml_shape *
             break;
         }
         shape->nodes++;
-        if (is_merge(&event)) {
+        if (yaml_is_merge(&event)) {
             yaml_event_delete(&event);
             if (read_merge(r, merges++, depth, shape))
                 return -1;

@@ -184,19 +184,24 @@ static int hand_out(void *arg, unsigned char *buffer, size_t size, size_t *read)
     return 1;
 }
 
-int yaml_read_part(struct yaml_reader *r, struct yaml_document *item)
+int yaml_begin(struct yaml_reader *r)
 {
-    yaml_event_type_t type;
-    yaml_mark_t at;
-    int rc = -1;
-    if (yaml_check_marks(r))
-        return -1;
     if (!yaml_parser_initialize(&r->parser))
         return err_no_memory(r->err);
     yaml_parser_set_encoding(&r->parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input(&r->parser, hand_out, r);
     r->handed = 0;
     r->ended = false;
+    return 0;
+}
+
+int yaml_read_part(struct yaml_reader *r, struct yaml_document *item)
+{
+    yaml_event_type_t type;
+    yaml_mark_t at;
+    int rc = -1;
+    if (yaml_check_marks(r) || yaml_begin(r))
+        return -1;
     if (next_type(r, &type, &at) || next_type(r, &type, &at))
         goto out;
     if (type == YAML_DOCUMENT_START_EVENT) {

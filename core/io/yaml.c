@@ -10,13 +10,6 @@ struct cutter {
     size_t line; /* the number of the line at `at`, from 0 */
 };
 
-struct part {
-    const char *text;
-    size_t len;
-    size_t line;
-    bool blank; /* only comments and empty lines */
-};
-
 static size_t line_length(const char *at, const char *end)
 {
     const char *newline = memchr(at, '\n', (size_t)(end - at));
@@ -75,12 +68,12 @@ static int pass_separator(struct cutter *c, struct err *err)
 }
 
 /* Directives (%YAML, %TAG) belong to the document behind the next separator. */
-static int next_part(struct cutter *c, struct part *part, struct err *err)
+static int next_part(struct cutter *c, struct yaml_part *part, struct err *err)
 {
     if (pass_separator(c, err))
         return -1;
     bool directives = false, first = true;
-    *part = (struct part){.text = c->at, .line = c->line, .blank = true};
+    *part = (struct yaml_part){.text = c->at, .line = c->line, .blank = true};
     while (c->at < c->end) {
         size_t len = line_length(c->at, c->end);
         if (is_separator(c->at, len) && !first) {
@@ -132,7 +125,7 @@ static int rewrite_pairs(const char *text, size_t len, struct buf *out)
     return out->failed ? -1 : 0;
 }
 
-static bool has_pairs(const struct part *part)
+static bool has_pairs(const struct yaml_part *part)
 {
     const char *start = skip_blanks(part->text, part->text + part->len);
     if (start == part->text + part->len || *start != '{')
@@ -146,10 +139,8 @@ static bool has_pairs(const struct part *part)
     return false;
 }
 
-static int read_part(struct yaml_reader *r, const struct part *part, struct yaml_document *item)
+int yaml_part_open(struct yaml_reader *r, const struct yaml_part *part, struct buf *rewritten)
 {
-    struct buf rewritten = {0};
-    int rc = -1;
     if (part->len > YAML_MAX_DOCUMENT)
         return err_code(r->err, ERR_TOO_LARGE, "%zu:1: the document is over %d MiB", part->line + 1,
                         YAML_MAX_DOCUMENT >> 20);
@@ -160,19 +151,34 @@ static int read_part(struct yaml_reader *r, const struct part *part, struct yaml
         json_t *json = json_loadb(part->text, part->len, 0, NULL);
         bool is_json = json != NULL;
         json_decref(json);
-        if (is_json && rewrite_pairs(part->text, part->len, &rewritten)) {
-            err_no_memory(r->err);
-            goto out;
-        }
+        if (is_json && rewrite_pairs(part->text, part->len, rewritten))
+            return err_no_memory(r->err);
         if (is_json) {
-            r->text = rewritten.data;
-            r->len = rewritten.len;
+            r->text = rewritten->data;
+            r->len = rewritten->len;
         }
     }
-    rc = yaml_read_part(r, item);
-out:
+    return 0;
+}
+
+static int read_part(struct yaml_reader *r, const struct yaml_part *part, struct yaml_document *item)
+{
+    struct buf rewritten = {0};
+    int rc = -1;
+    if (yaml_part_open(r, part, &rewritten) == 0)
+        rc = yaml_read_part(r, item);
     buf_free(&rewritten);
     return rc;
+}
+
+bool yaml_part_at(const char *text, size_t len, size_t line, struct yaml_part *out)
+{
+    struct cutter c = {.at = text, .end = text + len};
+    skip_bom(&c);
+    while (c.at < c.end && c.line < line)
+        if (next_part(&c, out, NULL))
+            return false;
+    return line && c.line >= line && out->line < line && !out->blank;
 }
 
 static int add_document(struct yaml_documents *out, const struct yaml_document *item, size_t *cap,
@@ -201,7 +207,7 @@ int yaml_parse(const char *text, size_t len, struct yaml_documents *out, struct 
     *out = (struct yaml_documents){0};
     skip_bom(&c);
     while (c.at < c.end) {
-        struct part part;
+        struct yaml_part part;
         struct yaml_document item = {0};
         if (next_part(&c, &part, r.err))
             goto out;
