@@ -150,7 +150,21 @@ static int bundle_compare(const void *a, const void *b)
     return x->index < y->index ? -1 : 1;
 }
 
-void bundle_order(struct bundle *b)
+/* Which document is the same object once more. */
+static void bundle_find_earlier(struct bundle *b)
+{
+    struct map *seen = map_new();
+    for (size_t i = 0; i < b->count; i++) {
+        struct document *d = b->order[i];
+        char *key = mem_printf("%s %s %s %s", d->served.group, d->kind, d->ns, d->name);
+        d->earlier = str_empty(d->name) ? NULL : map_get(seen, key);
+        map_put(seen, key, d);
+        free(key);
+    }
+    map_free(seen, NULL);
+}
+
+void bundle_order(struct bundle *b, bool backwards)
 {
     b->order = mem_new((b->count + 1) * sizeof(*b->order));
     for (size_t i = 0; i < b->count; i++) {
@@ -158,4 +172,47 @@ void bundle_order(struct bundle *b)
         b->documents[i].stage = bundle_stage(&b->documents[i]);
     }
     qsort(b->order, b->count, sizeof(*b->order), bundle_compare);
+    for (size_t i = 0; backwards && i < b->count / 2; i++) {
+        struct document *d = b->order[i];
+        b->order[i] = b->order[b->count - 1 - i];
+        b->order[b->count - 1 - i] = d;
+    }
+    bundle_find_earlier(b);
+}
+
+static bool document_is_same(const struct document *a, const struct document *b)
+{
+    bool same_ns = str_eq(a->ns, b->ns) || str_empty(a->ns) || str_empty(b->ns);
+    return str_eq(a->api_version, b->api_version) && str_eq(a->kind, b->kind) && str_eq(a->name, b->name) &&
+           same_ns;
+}
+
+static const struct document *bundle_find_same(const struct bundle *b, const struct document *d)
+{
+    for (size_t i = 0; i < b->count; i++)
+        if (document_is_same(&b->documents[i], d))
+            return &b->documents[i];
+    return NULL;
+}
+
+enum { BUNDLE_EDIT_MAX = 100 };
+
+int bundle_parse_base(struct bundle *b, const char *text, size_t len, struct err *err)
+{
+    if (b->count > BUNDLE_EDIT_MAX)
+        return err_code(err, ERR_TOO_LARGE, "an edit (with base) has at most %d documents", BUNDLE_EDIT_MAX);
+    b->base = mem_new(sizeof(*b->base));
+    if (bundle_parse(b->base, text, len, err)) {
+        struct err why = *err;
+        return err_code(err, ERR_BAD_REQUEST, "base: %s", why.text);
+    }
+    for (size_t i = 0; i < b->count; i++) {
+        struct document *d = &b->documents[i];
+        d->base = bundle_find_same(b->base, d);
+        if (!d->base)
+            return err_code(err, ERR_BAD_REQUEST,
+                            "%zu:1: %s is not in base: an edit changes neither kind nor name", d->line,
+                            d->ref);
+    }
+    return 0;
 }

@@ -144,6 +144,7 @@ void bundle_free(struct bundle *b)
         free(d->ref);
         free(d->message);
         event_conflicts_free(d->conflicts, d->conflict_count);
+        event_verdicts_free(d->verdicts, d->verdict_count);
         free(d->resource_name);
         free((char *)d->served.api_version);
         free((char *)d->served.group);
@@ -153,6 +154,9 @@ void bundle_free(struct bundle *b)
     free(b->documents);
     free(b->order);
     map_free(b->spaces, NULL);
+    if (b->base)
+        bundle_free(b->base);
+    free(b->base);
     *b = (struct bundle){0};
 }
 

@@ -30,24 +30,33 @@ struct document {
     /* Documents of this bundle that it cannot do without: its Namespace, the CRD of its kind; or NULL.
      * A kind that only the bundle's CRD knows is routed by that. */
     struct document *space, *crd;
+    struct document *earlier;    /* the same object once more, before it in the order of sending; or NULL */
+    const struct document *base; /* the object as it was fetched, of an edit; or NULL */
     int stage;
     const char *outcome;              /* NULL until it is decided */
     char *message;                    /* why it failed; "" */
     enum err_code code;               /* what kind of failure that is */
     struct event_conflict *conflicts; /* fields that others own */
     size_t conflict_count;
+    struct event_verdict *verdicts; /* of the guardrails */
+    size_t verdict_count;
 };
 
 struct bundle {
     struct document *documents;
     size_t count;
     struct map *spaces;      /* its Namespaces by name */
+    struct bundle *base;     /* of an edit; or NULL */
     struct document **order; /* in the order of sending, after bundle_order() */
 };
 
 /* 0, or -1 with "LINE:COLUMN: sentence". bundle_free() in both cases. */
 int bundle_parse(struct bundle *bundle, const char *text, size_t len, struct err *err);
 void bundle_free(struct bundle *bundle);
+
+/* The text that an edit began with: each document of the bundle gets its `base`. -1 with err also where one
+ * has none there. */
+int bundle_parse_base(struct bundle *bundle, const char *text, size_t len, struct err *err);
 
 /* The next two are for one document: a manifest may have thousands, and the loop has others to serve. */
 
@@ -64,5 +73,5 @@ int bundle_judge(struct bundle *bundle, struct document *document, struct execut
 const struct document *document_missing(const struct document *document);
 
 /* Sorts by stage: namespaces, CRDs, accounts, RBAC, config, storage, services, workloads, the rest,
- * webhooks; the order of the file within one. */
-void bundle_order(struct bundle *bundle);
+ * webhooks; the order of the file within one. All of it backwards for a delete. */
+void bundle_order(struct bundle *bundle, bool backwards);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "exec/execution.h"
+#include "exec/images.h"
 #include "exec/run.h"
 
 #include <sys/queue.h>
@@ -21,6 +22,8 @@ struct execution {
     struct start_request *request;
     struct user user;
     struct pack *pack;
+    struct images images; /* of what it wrote */
+    struct judge *judge; /* NULL until it is needed */
     struct journal *journal;
     const struct run_ops *ops;
     void *run;

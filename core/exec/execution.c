@@ -6,6 +6,8 @@
 #include "exec/event-json.h"
 #include "exec/execution-internal.h"
 #include "exec/journal.h"
+#include "exec/judge.h"
+#include "exec/judge.h"
 #include "exec/lines.h"
 #include "exec/request.h"
 #include "guard/rbac.h"
@@ -69,13 +71,20 @@ struct execution *execution_keep(struct execution *ex)
     return ex;
 }
 
+static void execution_free_run(struct execution *ex)
+{
+    if (ex->run)
+        ex->ops->free(ex->run);
+    ex->run = NULL;
+    judge_free(ex->judge);
+    ex->judge = NULL;
+}
+
 void execution_abandon(struct execution *ex)
 {
     deferred_cancel(&ex->begin);
     deferred_cancel(&ex->reap);
-    if (ex->run)
-        ex->ops->free(ex->run);
-    ex->run = NULL;
+    execution_free_run(ex);
 }
 
 void execution_drop(struct execution *ex)
@@ -87,6 +96,7 @@ void execution_drop(struct execution *ex)
         pack_drop(ex->pack);
     journal_free(ex->journal);
     start_request_free(ex->request);
+    images_free(&ex->images);
     free(ex->id);
     free(ex->label);
     free(ex->error);
@@ -124,6 +134,16 @@ const struct start_request *execution_request(const struct execution *ex)
     return ex->request;
 }
 
+struct images *execution_images(struct execution *ex)
+{
+    return &ex->images;
+}
+
+struct execution *execution_other(const struct execution *ex, const char *id)
+{
+    return executions_find(ex->set, id);
+}
+
 const struct user *execution_user(const struct execution *ex)
 {
     return &ex->user;
@@ -132,6 +152,13 @@ const struct user *execution_user(const struct execution *ex)
 struct pack *execution_pack(const struct execution *ex)
 {
     return ex->pack;
+}
+
+struct judge *execution_judge(struct execution *ex)
+{
+    if (!ex->judge)
+        ex->judge = judge_new(ex->set->options.loop, ex->pack);
+    return ex->judge;
 }
 
 bool execution_cancelled(const struct execution *ex)
@@ -218,9 +245,7 @@ static void execution_reap(void *arg)
 {
     struct execution *ex = arg;
     ex->reap = NULL;
-    if (ex->run)
-        ex->ops->free(ex->run);
-    ex->run = NULL;
+    execution_free_run(ex);
     executions_one_ended(ex);
 }
 

@@ -63,7 +63,7 @@ static void executions_forget(struct executions *set, struct execution *ex)
 
 static size_t executions_bytes_of(const struct execution *ex)
 {
-    return journal_bytes(ex->journal) + start_request_bytes(ex->request);
+    return journal_bytes(ex->journal) + start_request_bytes(ex->request) + ex->images.bytes;
 }
 
 /* Ended ones go, oldest first, while there are too many or they hold too much memory. */

@@ -1,7 +1,10 @@
 -- lib/apply.lua: how an object is applied where its resource file says nothing else.
 local conflict = require "lib.conflict"
+local delete = require "lib.delete"
+local edit = require "lib.edit"
 local object = require "lib.object"
 local ownership = require "lib.ownership"
+local scale = require "lib.scale"
 
 local M = {}
 
@@ -61,13 +64,13 @@ local function send(ctx, obj, live)
   return answer
 end
 
--- Applies one object. Returns it as the server has it now, and "created", "configured" or "unchanged".
-function M.object(ctx, obj)
+local function is_named(obj)
   local name = obj.metadata.name
-  if type(name) ~= "string" or name == "" then
-    local created = ctx:create(obj)
-    return created, "created", object.text(created)
-  end
+  return type(name) == "string" and name ~= ""
+end
+
+-- Server-side apply, the default.
+local function by_apply(ctx, obj)
   local live = ctx:get(obj)
   if live and not ctx.dry_run then live = ownership.take(ctx, live) end
   if live and not ctx:may("create", obj) then
@@ -78,7 +81,29 @@ function M.object(ctx, obj)
   local answer = send(ctx, obj, live)
   if answer.created then return answer.object, "created" end
   local same = live and object.equal(object.comparable(live), object.comparable(answer.object))
-  return answer.object, same and "unchanged" or "configured"
+  return answer.object, same and "unchanged" or "configured", live
+end
+
+-- Is it the document's own object, and not another one that its handler applies?
+local function base_of(ctx, obj)
+  local base = ctx.document and ctx.document.base
+  return base and obj.kind == base.kind and obj.metadata.name == base.metadata.name and base
+end
+
+-- Applies one object, by the strategy that the request and the object ask for. Returns it as the server has it
+-- now, "created", "configured" or "unchanged", and the reference where the server chose the name.
+function M.object(ctx, obj)
+  if not is_named(obj) or ctx.request.action == "create" then
+    local created = ctx:create(obj)
+    ctx:remember(created, nil)
+    return created, "created", not is_named(obj) and object.text(created) or nil
+  end
+  local base = base_of(ctx, obj)
+  local strategy = base and edit.base or obj.metadata.resourceVersion and edit.update or by_apply
+  local result, outcome, live = strategy(ctx, obj, base)
+  if strategy ~= by_apply and outcome == "configured" and ctx.document then ctx.document.verb = "updated" end
+  if outcome ~= "unchanged" then ctx:remember(result, live) end
+  return result, outcome
 end
 
 -- Into the version that the cluster serves, where it does not serve the manifest's.
@@ -94,14 +119,21 @@ local function convert(ctx, obj, version, resource)
   return converted
 end
 
--- What the host calls for each document: the manifest's object, its namespace ("" for cluster-scoped),
--- the version that the cluster serves, and its resource file's declaration or nil. Returns the outcome,
--- and the name where the server chose it.
-function M.document(ctx, obj, namespace, version, resource)
-  if type(obj.metadata) ~= "table" then obj.metadata = {} end
-  obj.metadata.namespace = namespace ~= "" and namespace or nil
-  obj = convert(ctx, obj, version, resource)
+-- Takes the fields out that their owners keep.
+local function leave_fields(ctx, obj, index)
+  for _, left in ipairs(ctx.request.leave or {}) do
+    if left.index == index then
+      if not conflict.remove(obj, left.field) then ctx:fail("leave: %s is not in the manifest", left.field) end
+      ctx:line("%s: %s is left to its owner", object.text(obj), left.field)
+    end
+  end
+end
+
+local function by_handler(ctx, document)
+  local resource = document.resource
+  local obj = convert(ctx, document.object, document.version, resource)
   drop_server_fields(ctx, obj)
+  leave_fields(ctx, obj, document.index)
   if resource and resource.defaults then obj = resource.defaults(obj) or obj end
   if type(obj) ~= "table" or type(obj.metadata) ~= "table" then error("defaults must return the object", 0) end
   if resource and resource.validate then
@@ -114,6 +146,45 @@ function M.document(ctx, obj, namespace, version, resource)
     error("apply must return an object and its outcome, as ctx:apply does", 0)
   end
   return outcome, text
+end
+
+local function by_delete(ctx, document)
+  local live, outcome = delete.object(ctx, document.object, ctx.request.propagation)
+  if outcome == "deleted" then ctx:remember(nil, live) end
+  return outcome
+end
+
+local function by_scale(ctx, document)
+  local obj = document.object
+  local replicas = ctx.request.replicas or type(obj.spec) == "table" and obj.spec.replicas
+  if math.type(replicas) ~= "integer" then ctx:fail("scale needs replicas, in the request or in spec.replicas") end
+  local _, outcome, was = scale.to(ctx, obj, replicas)
+  if outcome == "configured" then
+    ctx:line("%s: %d replicas, %d before", object.text(obj), replicas, was)
+    document.verb = "scaled"
+  end
+  return outcome
+end
+
+local BY_ACTION = { delete = by_delete, scale = by_scale }
+
+-- What the host calls for each document: { object (the manifest's), base (as it was fetched, of an edit) or
+-- nil, namespace ("" for cluster-scoped), version (that the cluster serves), index, resource (its file's
+-- declaration) or nil }. Returns the outcome, the name where the server chose it, and the word for the
+-- outcome where it has its own ("scaled").
+function M.document(ctx, document)
+  local obj = document.object
+  if type(obj.metadata) ~= "table" then obj.metadata = {} end
+  obj.metadata.namespace = document.namespace ~= "" and document.namespace or nil
+  ctx.document = document
+  local by_action = BY_ACTION[ctx.request.action]
+  if by_action then
+    obj.apiVersion = document.version
+    if not is_named(obj) then ctx:fail("%s needs metadata.name", ctx.request.action) end
+    return by_action(ctx, document), nil, document.verb
+  end
+  local outcome, text = by_handler(ctx, document)
+  return outcome, text, document.verb
 end
 
 return M

@@ -1,9 +1,32 @@
 -- lib/conflict.lua: fields that somebody else owns, out of the API server's refusal.
 local M = {}
 
+-- Takes what a field path names out of an object. False where it is not there.
+function M.remove(obj, path)
+  local list = M.steps(path)
+  local last = list and table.remove(list)
+  local at = obj
+  for _, step in ipairs(list or {}) do
+    if type(at) ~= "table" then return false end
+    at = type(step) == "string" and at[step] or M.item_of(at, step)
+  end
+  if type(at) ~= "table" or last == nil then return false end
+  if type(last) == "string" then
+    local there = at[last] ~= nil
+    at[last] = nil
+    return there
+  end
+  local item = M.item_of(at, last)
+  for i, other in ipairs(at) do
+    if item ~= nil and other == item then return table.remove(at, i) ~= nil end
+  end
+  return false
+end
+
 -- The steps of a field path: .spec.containers[name="web"].image → { "spec", "containers", { name = "web" }, "image" }.
-local function steps(path)
+function M.steps(path)
   local list, at = {}, 1
+  if not path:find("^[%.%[]") then path = "." .. path end
   while at <= #path do
     local name, after = path:match("^%.([^.%[]+)()", at)
     if name then
@@ -22,7 +45,7 @@ local function steps(path)
 end
 
 -- The item of a list that a step names by its key fields, by its value or by its place.
-local function item_of(items, step)
+function M.item_of(items, step)
   if type(step) == "number" then return items[step + 1] end
   for _, item in ipairs(items) do
     local same = true
@@ -34,16 +57,22 @@ local function item_of(items, step)
   end
 end
 
--- The value at a field path, as a short text; "" where there is none.
-local function value_at(obj, path)
-  local value = obj
-  for _, step in ipairs(steps(path) or {}) do
-    if type(value) ~= "table" then return "" end
-    value = type(step) == "string" and value[step] or item_of(value, step)
-  end
+-- A value as people read it in a line; a Secret's own are not told.
+function M.short(value, obj)
+  if obj.kind == "Secret" then return "[REDACTED]" end
   if value == nil then return "" end
   if type(value) == "table" then return is_list(value) and "[…]" or "{…}" end
   return tostring(value):sub(1, 200)
+end
+
+-- The value at a field path, as a short text; "" where there is none.
+local function value_at(obj, path)
+  local value = obj
+  for _, step in ipairs(M.steps(path) or {}) do
+    if type(value) ~= "table" then return M.short(nil, obj) end
+    value = type(step) == "string" and value[step] or M.item_of(value, step)
+  end
+  return M.short(value, obj)
 end
 
 local function since(live, manager)
@@ -51,6 +80,37 @@ local function since(live, manager)
     if entry.manager == manager and type(entry.time) == "string" then return entry.time end
   end
   return ""
+end
+
+-- The newest manager, not of a subresource, whose fields hold the path (as far as it goes by names).
+local function owner_of(live, names)
+  local newest
+  for _, entry in ipairs(live.metadata.managedFields or {}) do
+    local at = entry.fieldsV1
+    for _, name in ipairs(names) do at = type(at) == "table" and at["f:" .. name] or nil end
+    if at ~= nil and not entry.subresource and (not newest or tostring(entry.time) > tostring(newest.time)) then
+      newest = entry
+    end
+  end
+  return newest
+end
+
+-- A field that an edit changes (a change of lib.merge) and that is something else in `live` now.
+function M.of_change(field, change, now, live)
+  local names = {}
+  for _, step in ipairs(change.path) do
+    if type(step) == "table" then
+      names[#names + 1] = step.field
+      break
+    end
+    names[#names + 1] = step
+  end
+  if #names == #change.path then names[#names + 1] = change.field end
+  local owner = owner_of(live, names)
+  return {
+    field = field:sub(1, 1000), live = M.short(now, live), manager = owner and owner.manager or "",
+    since = owner and type(owner.time) == "string" and owner.time or "",
+  }
 end
 
 -- The conflicts of a refused apply: a list of { field, manager, live, since }; nil where it was refused for
@@ -64,7 +124,7 @@ function M.list(err, live)
     if cause.reason ~= "FieldManagerConflict" or not manager then return nil end
     list[#list + 1] = {
       field = (cause.field or ""):gsub("^%.", ""):sub(1, 1000), manager = manager, since = since(live, manager),
-      live = live.kind == "Secret" and "[REDACTED]" or value_at(live, cause.field or ""),
+      live = value_at(live, cause.field or ""),
     }
   end
   return #list > 0 and list or nil

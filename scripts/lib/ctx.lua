@@ -62,8 +62,12 @@ return function(core, fields)
   -- The reference of an object: apiVersion, kind, namespace, name and text ("deployment.apps/api").
   function ctx:ref(obj) return object.ref(obj) end
 
-  -- The object, or nil where it is not there.
-  function ctx:get(target) return (core.request("get", target, nil, { missing_is_nil = true })) end
+  -- The object (or with options.subresource that of it), or nil where it is not there.
+  function ctx:get(target, options)
+    return (core.request("get", target, nil, {
+      missing_is_nil = true, subresource = options and options.subresource,
+    }))
+  end
 
   -- All objects of the target's kind and namespace; options.query is added to the request.
   function ctx:list(target, options)
@@ -106,6 +110,11 @@ return function(core, fields)
   -- Applies an object with everything that belongs to it: ownership first, conflicts, comparison.
   -- Returns the object and "created", "configured" or "unchanged".
   function ctx:apply(obj) return apply.object(self, obj) end
+
+  -- Notes what an object was before a write (nil: not there) and what it is after it (nil: gone), for an undo.
+  function ctx:remember(after, before)
+    if not self.dry_run then core.remember(before, after) end
+  end
 
   -- fn's results, or nil and the error ({ code, status, reason, message }) where the API refused.
   function ctx:try(fn)

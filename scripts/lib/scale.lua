@@ -1,0 +1,21 @@
+-- lib/scale.lua: another number of replicas.
+local object = require "lib.object"
+
+local M = {}
+
+-- Sets the replicas by the scale subresource. Returns the scale as it is now, "configured" or "unchanged", and
+-- how many there were.
+function M.to(ctx, ref, replicas)
+  local function patch(body) return ctx:patch(ref, body, { subresource = "scale" }) end
+  local before, err = ctx:try(function() return ctx:get(ref, { subresource = "scale" }) end)
+  if before == nil then
+    if err and err.status ~= 404 then error(err, 0) end
+    if ctx:get(ref) then ctx:fail("%s cannot be scaled: its kind has no replicas", object.text(ref)) end
+    ctx:fail("%s is not there", object.text(ref))
+  end
+  local was = before.spec and before.spec.replicas or 0
+  if was == replicas then return before, "unchanged", was end
+  return patch { spec = { replicas = replicas } }, "configured", was
+end
+
+return M
