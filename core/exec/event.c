@@ -94,6 +94,33 @@ static void event_conflict(struct event_door *door, struct json_writer *w, const
     jsonw_end_object(w);
 }
 
+void event_verdict_clear(struct event_verdict *v)
+{
+    free(v->rule);
+    free(v->field);
+    free(v->message);
+    free(v->file);
+    *v = (struct event_verdict){0};
+}
+
+void event_verdicts_free(struct event_verdict *verdicts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        event_verdict_clear(&verdicts[i]);
+    free(verdicts);
+}
+
+static void event_verdict(struct event_door *door, struct json_writer *w, const struct event_verdict *v)
+{
+    jsonw_begin_object(w);
+    event_text(door, w, "rule", v->rule);
+    jsonw_member(w, "level", v->level);
+    event_text(door, w, "field", v->field);
+    event_text(door, w, "message", v->message);
+    event_text(door, w, "file", v->file);
+    jsonw_end_object(w);
+}
+
 static void event_document(struct event_door *door, struct json_writer *w, const struct event_document *d)
 {
     jsonw_begin_object(w);
@@ -109,7 +136,10 @@ static void event_document(struct event_door *door, struct json_writer *w, const
         event_conflict(door, w, &d->conflicts[i]);
     jsonw_end_array(w);
     jsonw_key(w, "verdicts");
-    jsonw_raw(w, "[]", 2);
+    jsonw_begin_array(w);
+    for (size_t i = 0; i < d->verdict_count; i++)
+        event_verdict(door, w, &d->verdicts[i]);
+    jsonw_end_array(w);
     jsonw_end_object(w);
 }
 

@@ -21,12 +21,24 @@ struct event_conflict {
 
 void event_conflicts_free(struct event_conflict *conflicts, size_t count);
 
+/* What a guardrail said to the document. */
+struct event_verdict {
+    char *rule;
+    const char *level; /* "deny", "warn", "observe" */
+    char *field, *message, *file;
+};
+
+void event_verdict_clear(struct event_verdict *verdict); /* frees its texts */
+void event_verdicts_free(struct event_verdict *verdicts, size_t count);
+
 /* What became of one document, as `complete.summary.documents` shows it. */
 struct event_document {
     size_t index, line;
     const char *ref, *namespace_, *outcome, *message;
     const struct event_conflict *conflicts;
     size_t conflict_count;
+    const struct event_verdict *verdicts;
+    size_t verdict_count;
 };
 
 struct event {

@@ -7,7 +7,6 @@
 #include "exec/execution-internal.h"
 #include "exec/journal.h"
 #include "exec/judge.h"
-#include "exec/judge.h"
 #include "exec/lines.h"
 #include "exec/request.h"
 #include "guard/rbac.h"

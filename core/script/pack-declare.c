@@ -357,6 +357,8 @@ static void reader_guardrail(struct reader *r)
         .level = reader_string(r, "level"),
         .file = r->file->name,
         .resources = reader_strings(r, "resources", NULL),
+        .needs_dry_run = reader_has(r, "needs"),
+        .line = r->file->line,
     };
     reader_check_name(r, "name", out->name);
     reader_one_of(r, "level", out->level, levels, "\"deny\", \"warn\" or \"observe\"");

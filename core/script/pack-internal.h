@@ -41,6 +41,7 @@ struct pack {
     struct pack_flow *flows;
     size_t flow_count;
     struct pack_guardrail *guardrails;
+    struct pack_file **guardrail_files; /* beside `guardrails` */
     size_t guardrail_count;
     struct pack_pattern *patterns;
     size_t pattern_count;

@@ -118,16 +118,19 @@ static void pack_collect(struct pack *pack)
     pack->resource_files = mem_new((n + 1) * sizeof(struct pack_file *));
     pack->flows = mem_new((n + 1) * sizeof(*pack->flows));
     pack->guardrails = mem_new((n + 1) * sizeof(*pack->guardrails));
+    pack->guardrail_files = mem_new((n + 1) * sizeof(struct pack_file *));
     for (size_t i = 0; i < n; i++) {
-        const struct pack_file *file = pack->files[i];
+        struct pack_file *file = pack->files[i];
         if (!pack_in_force(file))
             continue;
         if (file->kind == PACK_RESOURCE)
             pack->resources[pack->resource_count++] = file->resource;
         else if (file->kind == PACK_FLOW)
             pack->flows[pack->flow_count++] = file->flow;
-        else if (file->kind == PACK_GUARDRAIL)
+        else if (file->kind == PACK_GUARDRAIL) {
+            pack->guardrail_files[pack->guardrail_count] = file;
             pack->guardrails[pack->guardrail_count++] = file->guardrail;
+        }
     }
     qsort(pack->resources, pack->resource_count, sizeof(*pack->resources), by_name);
 }

@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "script/cell-internal.h"
 #include "script/sandbox.h"
+#include "script/verdict.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -134,12 +135,23 @@ void pack_push_module(lua_State *L, const char *module)
     pack_push_named(L, cell_pack(cell_of(L)), module);
 }
 
+static void pack_push_declaration(lua_State *L, struct pack_file *file)
+{
+    pack_push_file(L, file);
+    if (lua_type(L, -1) != LUA_TTABLE)
+        luaL_error(L, "%s did not return its declaration", file->name);
+}
+
 void pack_push_resource(lua_State *L, const struct pack_resource *resource)
 {
     const struct pack *pack = cell_pack(cell_of(L));
-    pack_push_file(L, pack->resource_files[resource - pack->resources]);
-    if (lua_type(L, -1) != LUA_TTABLE)
-        luaL_error(L, "%s did not return its declaration", resource->file);
+    pack_push_declaration(L, pack->resource_files[resource - pack->resources]);
+}
+
+void pack_push_guardrail(lua_State *L, const struct pack_guardrail *guardrail)
+{
+    const struct pack *pack = cell_pack(cell_of(L));
+    pack_push_declaration(L, pack->guardrail_files[guardrail - pack->guardrails]);
 }
 
 static void pack_set_function(lua_State *L, struct pack *pack, const char *name, lua_CFunction fn, int kind)
@@ -157,4 +169,5 @@ void pack_open(lua_State *L, struct pack *pack)
     pack_set_function(L, pack, "flow", pack_lua_declare, PACK_FLOW);
     pack_set_function(L, pack, "guardrail", pack_lua_declare, PACK_GUARDRAIL);
     pack_set_function(L, pack, "redact_pattern", pack_lua_redact, 0);
+    verdict_open(L);
 }

@@ -53,6 +53,7 @@ void pack_drop(struct pack *pack)
     free(pack->resource_files);
     free(pack->flows);
     free(pack->guardrails);
+    free(pack->guardrail_files);
     free(pack->patterns);
     free(pack->guardrail_fault);
     map_free(pack->libs, NULL);

@@ -32,8 +32,10 @@ struct pack_flow {
 
 struct pack_guardrail {
     const char *name, *help, *file;
-    const char *level; /* "deny", "warn", "observe" */
-    const char *const *resources;
+    const char *level;            /* "deny", "warn", "observe" */
+    const char *const *resources; /* by name or alias; empty: all */
+    bool needs_dry_run;
+    int line; /* of the declaration */
 };
 
 struct pack_pattern {
@@ -69,9 +71,10 @@ const char *pack_guardrail_fault(const struct pack *pack);
 const struct pack_resource *pack_resource(const struct pack *pack, const char *name);
 const struct pack_resource *pack_resource_of(const struct pack *pack, const char *group, const char *kind);
 
-/* Inside a cell of this pack: pushes the resource's declaration (a table), or the module
+/* Inside a cell of this pack: pushes the resource's or guardrail's declaration (a table), or the module
  * lib.<name> for pack_push_module(). Compiled bytecode is run at the first use in the cell. May raise. */
 void pack_push_resource(lua_State *L, const struct pack_resource *resource);
+void pack_push_guardrail(lua_State *L, const struct pack_guardrail *guardrail);
 void pack_push_module(lua_State *L, const char *module);
 
 /* The running generation, reloaded when a file changes. A change that loses something which
