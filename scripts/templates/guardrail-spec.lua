@@ -9,13 +9,13 @@ describe("NAME", function()
   end
 
   it("has nothing against an object with a team", function()
-    assert.is_nil(testing.new():check(script, deployment { team = "shop" }))
+    assert.same({}, testing.new():check(script, deployment { team = "shop" }))
   end)
 
   it("warns of one without", function()
-    local verdict = testing.new():check(script, deployment())
-    assert.equal("warn", verdict.verdict)
-    assert.equal("metadata.labels", verdict.field)
-    assert.equal("label web with its team", verdict.message)
+    local verdicts = testing.new():check(script, deployment())
+    assert.equal("warn", verdicts[1].level)
+    assert.equal("metadata.labels", verdicts[1].field)
+    assert.equal("label web with its team", verdicts[1].message)
   end)
 end)

@@ -126,6 +126,7 @@ function M.request(cluster, verb, target, body, more)
   end
   store.use(cluster.store)
   local sub = more.subresource ~= "" and more.subresource or nil
+  if sub and not (sub == "status" and kind.status or sub == "scale" and kind.scale) then status.no_path() end
   local r = {
     kind = kind, version = version, api_version = target.apiVersion, namespace = more.namespace,
     sub = sub, query = query_of(more.query), dry = more.dry_run, content_type = more.content_type,

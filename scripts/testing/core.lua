@@ -102,6 +102,10 @@ function M.new(test)
     test.conflicts[#test.conflicts + 1] = { field = field, manager = manager, live = live, since = since }
   end
 
+  function core.remember(before, after)
+    test.remembered[#test.remembered + 1] = { before = object.copy(before), after = object.copy(after) }
+  end
+
   function core.log(text) test.log[#test.log + 1] = text end
 
   function core.now()

@@ -44,14 +44,16 @@ local function version_for(self, resource, obj)
   error(('no matches for kind "%s" in version "%s"'):format(obj.kind, obj.apiVersion), 0)
 end
 
--- Applies an object as the host applies a document. Returns "created", "configured" or "unchanged". Raises what
--- a person would read of a refusal.
-function Test:apply(resource, obj)
+-- Applies an object as the host applies a document of a manifest; `base` is what an edit began with. Returns
+-- "created", "configured", "unchanged" or "deleted". Raises what a person would read of a refusal.
+function Test:apply(resource, obj, base)
   obj = json.carry(obj, "the object")
   local version = version_for(self, resource, obj)
   local kind = cluster.kind(self.cluster, version, obj.kind)
-  local ns = kind.namespaced and (obj.metadata.namespace or self.request.namespace) or ""
-  local outcome = require("lib.apply").document(self.ctx, obj, ns, version, resource)
+  local outcome = require("lib.apply").document(self.ctx, {
+    object = obj, base = base and json.carry(base, "the base"), version = version, index = 0, resource = resource,
+    namespace = kind.namespaced and (obj.metadata.namespace or self.request.namespace) or "",
+  })
   self.counts[outcome] = (self.counts[outcome] or 0) + 1
   return outcome
 end
@@ -84,30 +86,45 @@ function Test:flow(flow, input, target)
   return flow.run(self.ctx, inputs_of(flow, input))
 end
 
--- What a guardrail says to an object: its verdict { verdict = "deny", field, message }, or nil. `req` replaces
--- fields of the request that it gets.
+local WEEKDAY, TIME = "thursday", "2026-01-01T00:00:00.000Z"
+
+-- nothing, a verdict or a list of them → a list of { verdict, level, field, message }; the level as the host has it.
+local function verdicts_of(guardrail, answer)
+  local found = {}
+  for i, said in ipairs(not answer and {} or answer.verdict and { answer } or answer) do
+    local warns = said.verdict == "warn" and guardrail.level == "deny"
+    found[i] = { verdict = said.verdict, level = warns and "warn" or guardrail.level, field = said.field or "",
+      message = said.message }
+  end
+  return found
+end
+
+-- What a guardrail says to an object: a list of { verdict, level, field, message }. `req` replaces fields of
+-- the request that it gets.
 function Test:check(guardrail, obj, req)
   obj = json.carry(obj, "the object")
   local live = self:get(obj)
+  local ns = obj.metadata.namespace or self.request.namespace
   local full = {
     user = self.user.name, role = self.user.role, context = self.request.context, dry_run = self.dry_run,
-    namespace = obj.metadata.namespace or self.request.namespace, action = live and "update" or "create",
-    time = { unix = 1767225600, iso = "2026-01-01T00:00:00Z", weekday = 4, hour = 0, minute = 0, zone = "UTC" },
-    live = live, bundle = list { obj },
+    namespace = ns, action = live and "update" or "create", live = live,
+    time = { unix = store.time(TIME) // 1000, iso = TIME, weekday = WEEKDAY, hour = 0, minute = 0, zone = "UTC" },
+    bundle = { { apiVersion = obj.apiVersion, kind = obj.kind, namespace = ns, name = obj.metadata.name, index = 0 } },
   }
   for key, value in next, req or {} do full[key] = value end
-  return guardrail.check(full, obj)
+  return verdicts_of(guardrail, guardrail.check(full, obj))
 end
 
 local function new(options)
   options = options or {}
   local self = setmetatable({
-    lines = {}, warnings = {}, phases = {}, log = {}, calls = {}, conflicts = {}, failures = {}, slept = 0,
+    lines = {}, warnings = {}, phases = {}, log = {}, calls = {}, conflicts = {}, remembered = {}, failures = {}, slept = 0,
     counts = { created = 0, configured = 0, unchanged = 0, deleted = 0 },
     dry_run = options.dry_run == true, may = options.may or {}, on_sleep = options.on_sleep,
     user = options.user or { name = "tester", role = "admin" }, is_cancelled = options.cancelled == true,
     request = { namespace = "default", context = "test", resource = "", action = "apply", intent = "apply-yaml",
-      name = "", userAction = "", force = false, allowClusterWide = true },
+      name = "", userAction = "", propagation = "", force = false, recreate = false, wait = false, timeout = 300,
+      leave = {}, allowClusterWide = true },
     cluster = cluster.new(options),
   }, Test)
   for key, value in next, options.request or {} do self.request[key] = value end
