@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "script/bridge.h"
 
 #include <ctype.h>
 #include <lauxlib.h>
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PACK_API = 1, PACK_STRING_MOST = 4096, PACK_LIST_MOST = 256 };
+enum { PACK_API = 1, PACK_STRING_MOST = 4096, PACK_LIST_MOST = 256, PACK_INPUT_MOST = 65536 };
 
 enum field_type { FIELD_STRING, FIELD_STRINGS, FIELD_INTEGER, FIELD_TABLE, FIELD_FUNCTION, FIELD_FUNCTIONS };
 
@@ -308,32 +309,123 @@ static void reader_one_of(struct reader *r, const char *field, const char *value
     reader_fail(r, field, "field \"%s\" must be %s, got \"%.64s\"", field, text, value);
 }
 
-/* input = { timeout = { type = "integer", default = 300, help = "…" } } */
+/* Is the value at `index` of an input's type? */
+static bool input_fits(lua_State *L, int index, const char *type)
+{
+    switch (lua_type(L, index)) {
+    case LUA_TSTRING:
+        return str_eq(type, "string");
+    case LUA_TBOOLEAN:
+        return str_eq(type, "boolean");
+    case LUA_TNUMBER:
+        return str_eq(type, "number") || (str_eq(type, "integer") && lua_isinteger(L, index));
+    case LUA_TTABLE:
+        return str_eq(type, "list") || str_eq(type, "object");
+    default:
+        return false;
+    }
+}
+
+/* One field of an input's table: its name at index 5, its value at 6. */
+static void reader_check_input_field(struct reader *r, const char *name, const char *type)
+{
+    static const char *const known[] = {"type", "default", "help", "required", "enum", NULL};
+    lua_State *L = r->L;
+    const char *field = lua_type(L, 5) == LUA_TSTRING ? lua_tostring(L, 5) : "";
+    reader_one_of(r, name, field, known, "\"type\", \"default\", \"help\", \"required\" or \"enum\"");
+    if (str_eq(field, "default") && !input_fits(L, 6, type))
+        reader_fail(r, name, "input \"%.64s\": default must be of its type, %s", name, type);
+    if (str_eq(field, "help") && lua_type(L, 6) != LUA_TSTRING)
+        reader_fail(r, name, "input \"%.64s\": help must be a string", name);
+    if (str_eq(field, "required") && !lua_isboolean(L, 6))
+        reader_fail(r, name, "input \"%.64s\": required must be true or false", name);
+    if (!str_eq(field, "enum"))
+        return;
+    if (!lua_istable(L, 6) || lua_rawlen(L, 6) == 0)
+        reader_fail(r, name, "input \"%.64s\": enum must be a list of values", name);
+    for (lua_Integer i = 1; i <= (lua_Integer)lua_rawlen(L, 6); i++) {
+        lua_rawgeti(L, 6, i);
+        if (!input_fits(L, 7, type))
+            reader_fail(r, name, "input \"%.64s\": entry %d of enum must be of its type, %s", name, (int)i,
+                        type);
+        lua_settop(L, 6);
+    }
+}
+
+/* Pushes a field of the table at index 4. */
+static int input_get(lua_State *L, const char *field)
+{
+    lua_pushstring(L, field);
+    return lua_rawget(L, 4);
+}
+
+/* One input: its name at index 3, its table at 4, which gets what it does not say. */
 static void reader_check_input(struct reader *r)
 {
     static const char *const types[] = {"string", "integer", "number", "boolean", "list", "object", NULL};
     lua_State *L = r->L;
-    if (reader_get(r, "input") != LUA_TTABLE)
-        return;
+    const char *name = lua_tostring(L, 3);
+    if (input_get(L, "type") != LUA_TSTRING)
+        reader_fail(r, name, "input \"%.64s\" has no type", name);
+    const char *type = lua_tostring(L, 5); /* the table keeps it */
+    reader_one_of(r, name, type, types, "string, integer, number, boolean, list or object");
+    lua_settop(L, 4);
+    for (lua_pushnil(L); lua_next(L, 4); lua_settop(L, 5))
+        reader_check_input_field(r, name, type);
+    if (input_get(L, "default") == LUA_TTABLE && str_eq(type, "list"))
+        bridge_mark_list(L, 5); /* an empty one as well */
+    lua_settop(L, 4);
+    if (input_get(L, "help") == LUA_TNIL) {
+        lua_pushliteral(L, "help");
+        lua_pushliteral(L, "");
+        lua_rawset(L, 4);
+    }
+    lua_settop(L, 4);
+    if (input_get(L, "required") == LUA_TNIL) {
+        lua_pushliteral(L, "required");
+        lua_pushboolean(L, false);
+        lua_rawset(L, 4);
+    }
+    lua_settop(L, 4);
+}
+
+static int reader_write_input(lua_State *L)
+{
+    bridge_write(L, 1, lua_touserdata(L, 2));
+    return 0;
+}
+
+/* input = { timeout = { type = "integer", default = 300, help = "…" } }, as JSON. */
+static const char *reader_input(struct reader *r)
+{
+    lua_State *L = r->L;
+    struct buf json = {0};
+    if (reader_get(r, "input") != LUA_TTABLE) {
+        lua_settop(L, 1);
+        return "{}";
+    }
     for (lua_pushnil(L); lua_next(L, 2); lua_settop(L, 3)) {
         if (lua_type(L, 3) != LUA_TSTRING || lua_type(L, 4) != LUA_TTABLE)
             reader_fail(r, "input",
                         "field \"input\" must be a table of parameters: timeout = { type = \"integer\" }");
-        const char *name = lua_tostring(L, 3);
-        lua_pushliteral(L, "type");
-        if (lua_rawget(L, 4) != LUA_TSTRING)
-            reader_fail(r, name, "input \"%.64s\" has no type", name);
-        reader_one_of(r, name, lua_tostring(L, -1), types,
-                      "string, integer, number, boolean, list or object");
+        reader_check_input(r);
+    }
+    lua_pushcfunction(L, reader_write_input);
+    lua_pushvalue(L, 2);
+    lua_pushlightuserdata(L, &json);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK || json.failed || json.len > PACK_INPUT_MOST) {
+        const char *why = lua_gettop(L) > 2 ? lua_tostring(L, -1) : "it is too long";
+        buf_free(&json);
+        reader_fail(r, "input", "field \"input\": %.200s", why);
     }
     lua_settop(L, 1);
+    return pack_own(r->file, buf_take(&json));
 }
 
 static void reader_flow(struct reader *r)
 {
     struct pack_flow *out = &r->file->flow;
     reader_check(r, flow_fields);
-    reader_check_input(r);
     *out = (struct pack_flow){
         .name = reader_string(r, "name"),
         .label = reader_string(r, "label"),
@@ -341,6 +433,7 @@ static void reader_flow(struct reader *r)
         .action = reader_string(r, "action"),
         .file = r->file->name,
         .resources = reader_strings(r, "resources", NULL),
+        .input = reader_input(r),
     };
     reader_check_name(r, "name", out->name);
 }

@@ -106,6 +106,14 @@ const struct pack_flow *pack_flows(const struct pack *pack, size_t *count)
     return pack->flows;
 }
 
+const struct pack_flow *pack_flow(const struct pack *pack, const char *name)
+{
+    for (size_t i = 0; i < pack->flow_count; i++)
+        if (str_eq(pack->flows[i].name, name))
+            return &pack->flows[i];
+    return NULL;
+}
+
 const struct pack_guardrail *pack_guardrails(const struct pack *pack, size_t *count)
 {
     *count = pack->guardrail_count;

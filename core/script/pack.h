@@ -27,7 +27,8 @@ struct pack_resource {
 
 struct pack_flow {
     const char *name, *label, *help, *action, *file;
-    const char *const *resources;
+    const char *const *resources; /* by name or alias */
+    const char *input; /* JSON: { name: { type, help, required, default?, enum? } }, sorted; "{}" for none */
 };
 
 struct pack_guardrail {
@@ -60,6 +61,7 @@ const struct pack_fault *pack_faults(const struct pack *pack, size_t *count);
 const struct pack_resource *pack_resources(const struct pack *pack, size_t *count);
 
 const struct pack_flow *pack_flows(const struct pack *pack, size_t *count);
+const struct pack_flow *pack_flow(const struct pack *pack, const char *name); /* NULL where none is */
 const struct pack_guardrail *pack_guardrails(const struct pack *pack, size_t *count);
 const struct pack_pattern *pack_patterns(const struct pack *pack, size_t *count); /* of redact_pattern */
 

@@ -248,6 +248,11 @@ static void flows_and_guardrails_are_checked_and_listed(void **state)
     assert_string_equal(flows[0].label, "Restart");
     assert_string_equal(flows[0].resources[0], "deployments");
     assert_string_equal(flows[0].file, "scripts/flows/restart.lua");
+    assert_ptr_equal(pack_flow(pack, "restart"), &flows[0]);
+    assert_null(pack_flow(pack, "Restart"));
+    assert_string_equal(
+        flows[0].input,
+        "{\"timeout\":{\"default\":300,\"help\":\"\",\"required\":false,\"type\":\"integer\"}}");
     const struct pack_guardrail *guardrails = pack_guardrails(pack, &count);
     assert_int_equal(count, 1);
     assert_string_equal(guardrails[0].level, "deny");
@@ -272,6 +277,60 @@ static void flows_and_guardrails_are_checked_and_listed(void **state)
     pack = load(p);
     assert_fault(pack, "scripts/flows/restart.lua:4: field \"timeout\" must be string, integer");
     pack_drop(pack);
+}
+
+static void put_flow(struct place *p, const char *input)
+{
+    char *text =
+        mem_printf("return flow { name = 'f', label = 'F', action = 'update', help = 'Does.', resources = "
+                   "{ 'pods' }, run = print,\n  input = %s }",
+                   input);
+    put(p, "shipped/scripts/flows/f.lua", text);
+    free(text);
+}
+
+static void a_flow_tells_its_input_as_json(void **state)
+{
+    static const struct {
+        const char *input, *json;
+    } good[] = {
+        {"{}", "{}"},
+        {"{ b = { type = 'list', default = {}, help = 'B' }, a = { type = 'string', required = true,"
+         " enum = { 'x', 'y' } } }",
+         "{\"a\":{\"enum\":[\"x\",\"y\"],\"help\":\"\",\"required\":true,\"type\":\"string\"},"
+         "\"b\":{\"default\":[],\"help\":\"B\",\"required\":false,\"type\":\"list\"}}"},
+        {"{ n = { type = 'number', default = 1.5 }, o = { type = 'object', default = { k = { 1 } } } }",
+         "{\"n\":{\"default\":1.5,\"help\":\"\",\"required\":false,\"type\":\"number\"},"
+         "\"o\":{\"default\":{\"k\":[1]},\"help\":\"\",\"required\":false,\"type\":\"object\"}}"},
+    };
+    static const struct {
+        const char *input, *fault;
+    } bad[] = {
+        {"{ a = { type = 'integer', default = 1.5 } }",
+         "f.lua:2: input \"a\": default must be of its type, integer"},
+        {"{ a = { type = 'string', help = 1 } }", "f.lua:2: input \"a\": help must be a string"},
+        {"{ a = { type = 'string', enum = { 'x', 1 } } }",
+         "f.lua:2: input \"a\": entry 2 of enum must be of its type, string"},
+        {"{ a = { type = 'string', defualt = 'x' } }", "f.lua:2: field \"a\" must be \"type\", \"default\""},
+        {"{ a = { type = 'object', default = { f = print } } }", "f.lua:2: field \"input\": a.default.f: "},
+        {"{ a = { type = 'list', default = list { ('x'):rep(70000) } } }",
+         "f.lua:2: field \"input\": it is too long"},
+    };
+    struct place *p = *state;
+    struct pack *pack;
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        put_flow(p, good[i].input);
+        pack = load(p);
+        assert_no_faults(pack);
+        assert_string_equal(pack_flow(pack, "f")->input, good[i].json);
+        pack_drop(pack);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        put_flow(p, bad[i].input);
+        pack = load(p);
+        assert_fault(pack, bad[i].fault);
+        pack_drop(pack);
+    }
 }
 
 /* What a script in a cell of the pack says: a field of a resource's or a module's table called. */
@@ -391,6 +450,7 @@ int main(void)
         PLACE_TEST(a_later_folder_overrides_by_name_and_by_kind),
         PLACE_TEST(what_others_could_have_written_is_refused),
         PLACE_TEST(flows_and_guardrails_are_checked_and_listed),
+        PLACE_TEST(a_flow_tells_its_input_as_json),
         PLACE_TEST(a_cell_runs_the_functions_of_its_pack),
         PLACE_TEST(modules_that_need_each_other_are_an_error),
         cmocka_unit_test(the_shipped_scripts_load_without_a_fault),
