@@ -48,11 +48,22 @@ void jsonw_end_array(struct json_writer *w)
     json_close(w, ']');
 }
 
+static void json_key_ends(struct json_writer *w)
+{
+    buf_putc(w->out, ':');
+    w->comma = false;
+}
+
 void jsonw_keyn(struct json_writer *w, const char *key, size_t n)
 {
     jsonw_stringn(w, key, n);
-    buf_putc(w->out, ':');
-    w->comma = false;
+    json_key_ends(w);
+}
+
+void jsonw_raw_key(struct json_writer *w, const char *quoted, size_t n)
+{
+    jsonw_raw(w, quoted, n);
+    json_key_ends(w);
 }
 
 void jsonw_key(struct json_writer *w, const char *key)

@@ -22,7 +22,8 @@ void jsonw_begin_array(struct json_writer *w);
 void jsonw_end_array(struct json_writer *w);
 void jsonw_key(struct json_writer *w, const char *key);
 void jsonw_keyn(struct json_writer *w, const char *key, size_t n);
-void jsonw_string(struct json_writer *w, const char *s); /* NULL is null */
+void jsonw_raw_key(struct json_writer *w, const char *quoted, size_t n); /* with its quotes, as it is */
+void jsonw_string(struct json_writer *w, const char *s);                 /* NULL is null */
 void jsonw_stringn(struct json_writer *w, const char *s, size_t n);
 void jsonw_int(struct json_writer *w, int64_t v);
 void jsonw_uint(struct json_writer *w, uint64_t v);

@@ -37,6 +37,7 @@ enum {
 struct kube_call;
 struct listeners;
 struct panel;
+struct schemas;
 struct stream;
 
 struct connection {
@@ -55,7 +56,8 @@ TAILQ_HEAD(connection_list, connection);
 struct server {
     struct server_options options;
     char **allow_hosts, **allow_origins;
-    struct panel *panel; /* NULL where there is none */
+    struct panel *panel;     /* NULL where there is none */
+    struct schemas *schemas; /* NULL until somebody asks for one */
     char *url;
     unsigned port;
     struct lws_context *context;
@@ -95,6 +97,7 @@ struct exchange {
     uint64_t body_until; /* clock_mono_ms */
     struct buf out;      /* LWS_PRE bytes of room, then header and body */
     size_t sent;
+    char *kept; /* what a route wants to know when it has what it waited for */
     /* What the answer waits for. */
     struct kube_call *call;
     struct timer *timer;

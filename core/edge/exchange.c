@@ -60,6 +60,7 @@ static const char *exchange_status_text(int status)
         {404, "Not Found"},
         {405, "Method Not Allowed"},
         {409, "Conflict"},
+        {410, "Gone"},
         {411, "Length Required"},
         {413, "Content Too Large"},
         {426, "Upgrade Required"},
@@ -201,6 +202,7 @@ void exchange_free(struct exchange **exchange)
     if (x->job)
         job_forget(&x->job, x->job_dispose);
     free(x->path);
+    free(x->kept);
     buf_free(&x->query);
     buf_free(&x->body);
     buf_free(&x->out);

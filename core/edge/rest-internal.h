@@ -1,12 +1,62 @@
-/* rest-internal.h: routes that live in files of their own. */
+/* rest-internal.h: routes that live in files of their own, and what they share. */
 #pragma once
 
 #include "edge/edge-internal.h"
+
+struct cluster;
+struct kube_answer;
+struct kube_kind;
+struct pack_resource;
 
 static inline struct server *rest_server(const struct exchange *x)
 {
     return x->connection->server;
 }
 
+/* ---- rest-cluster.c ---- */
+
 void rest_cluster_status(struct exchange *x);
+
+/* The cluster of the query's context; NULL with err. */
+struct cluster *rest_cluster(const struct exchange *x, struct err *err);
+/* The version of a script's kind that the cluster serves; NULL where it was not asked or serves none. */
+const struct kube_kind *rest_served_kind(struct cluster *cluster, const struct pack_resource *resource);
+
+/* The value of a query parameter that must be there; NULL when that was answered. */
+const char *rest_needs(struct exchange *x, const char *name);
+
+/* Answers with what a cluster refused. Its 401 is about the host's credentials, not the viewer's. */
+void rest_fail_cluster(struct exchange *x, const struct err *err);
+void rest_fail_answer(struct exchange *x, const struct kube_answer *answer);
+
+/* A cluster's answer on its way to be ours. */
+struct rest_job {
+    struct exchange *exchange;
+    struct buf in, out;
+    char *kept;                                         /* the exchange's */
+    const char *type;                                   /* of the answer */
+    int (*make)(struct rest_job *job, struct err *err); /* in → out, on the pool: touches only these */
+    void (*made)(struct rest_job *job);                 /* on the loop, before `out` is sent; or NULL */
+    int rc;
+    struct err err;
+};
+
+/* Copies the cluster's answer, takes the exchange's `kept` over and sends what `make` makes of them. */
+void rest_make(struct exchange *x, const struct kube_answer *answer, const char *type,
+               int (*make)(struct rest_job *job, struct err *err), void (*made)(struct rest_job *job));
+
+/* ---- rest-objects.c, rest-table.c, rest-schema.c ---- */
+
+void rest_object(struct exchange *x);
+void rest_objects(struct exchange *x);
+/* A Table of the API server becomes columns and rows; `kept` holds the answer's first members. */
+int rest_table_make(struct rest_job *job, struct err *err);
+
+void rest_schema(struct exchange *x);
+void schemas_free(struct schemas **schemas);
+
+/* ---- rest-scripts.c ---- */
+
 void rest_resources(struct exchange *x);
+void rest_flows(struct exchange *x);
+void rest_guardrails(struct exchange *x);

@@ -323,6 +323,11 @@ const struct http_route *rest_routes(void)
         {"POST", "/api/executions/cancel", ROUTE_API, rest_cancel},
         {"GET", "/api/cluster/status", ROUTE_API, rest_cluster_status},
         {"GET", "/api/resources", ROUTE_API, rest_resources},
+        {"GET", "/api/flows", ROUTE_API, rest_flows},
+        {"GET", "/api/guardrails", ROUTE_API, rest_guardrails},
+        {"GET", "/api/objects", ROUTE_API, rest_objects},
+        {"GET", "/api/object", ROUTE_API, rest_object},
+        {"GET", "/api/schema", ROUTE_API, rest_schema},
         {"GET", "/api/me", ROUTE_API, rest_me},
         {NULL, NULL, 0, NULL},
     };

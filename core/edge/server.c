@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "edge/edge-internal.h"
 #include "edge/panel.h"
+#include "edge/rest-internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -360,6 +361,7 @@ void server_free(struct server *server)
     server_free_list(server->allow_hosts);
     server_free_list(server->allow_origins);
     panel_free(server->panel);
+    schemas_free(&server->schemas);
     free(server->frame);
     free(server->url);
     free(server);

@@ -9,22 +9,17 @@
 /* Which members of an object are masked, or hold some that are. */
 enum mask_place { MASK_SECRET, MASK_METADATA, MASK_ANNOTATIONS, MASK_VALUES, MASK_VALUE, MASK_NOTHING };
 
-static bool mask_key_is(struct json_span key, const char *name)
-{
-    return key.len == strlen(name) + 2 && memcmp(key.at + 1, name, key.len - 2) == 0;
-}
-
 static enum mask_place mask_below(enum mask_place place, struct json_span key)
 {
     if (place == MASK_VALUES)
         return MASK_VALUE;
-    if (place == MASK_SECRET && (mask_key_is(key, "data") || mask_key_is(key, "stringData")))
+    if (place == MASK_SECRET && (json_span_is(key, "data") || json_span_is(key, "stringData")))
         return MASK_VALUES;
-    if (place == MASK_SECRET && mask_key_is(key, "metadata"))
+    if (place == MASK_SECRET && json_span_is(key, "metadata"))
         return MASK_METADATA;
-    if (place == MASK_METADATA && mask_key_is(key, "annotations"))
+    if (place == MASK_METADATA && json_span_is(key, "annotations"))
         return MASK_ANNOTATIONS;
-    if (place == MASK_ANNOTATIONS && mask_key_is(key, "kubectl.kubernetes.io/last-applied-configuration"))
+    if (place == MASK_ANNOTATIONS && json_span_is(key, "kubectl.kubernetes.io/last-applied-configuration"))
         return MASK_VALUE;
     return MASK_NOTHING;
 }
@@ -46,9 +41,7 @@ static void mask_write(struct json_writer *w, enum mask_place place, struct json
     }
     jsonw_begin_object(w);
     while (json_span_next(value, &at, &key, &inner)) {
-        jsonw_raw(w, key.at, key.len);
-        buf_putc(w->out, ':');
-        w->comma = false;
+        jsonw_raw_key(w, key.at, key.len);
         mask_write(w, mask_below(place, key), inner);
     }
     jsonw_end_object(w);
