@@ -283,10 +283,13 @@ static int turn_at(struct search *s, const yaml_event_t *event, const char *rest
 {
     if (s->turn_count == LOCATE_ALIASES || !*rest)
         return 0;
-    char *name = strdup((const char *)event->data.alias.anchor);
-    if (!name)
+    struct turn *turn = &s->turns[s->turn_count];
+    turn->name = strdup((const char *)event->data.alias.anchor);
+    if (!turn->name)
         return -1;
-    s->turns[s->turn_count++] = (struct turn){name, s->events, rest};
+    turn->at = s->events;
+    turn->rest = rest;
+    s->turn_count++;
     return 0;
 }
 

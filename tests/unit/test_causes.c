@@ -26,7 +26,8 @@ static void assert_causes(const char *body, const char *message, const char *con
     kube_causes_free(causes, count);
 }
 
-#define CAUSES(...) ((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+#define CAUSES(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define NO_CAUSES   ((const char *const[]){NULL})
 
 static void a_status_names_its_causes(void **state)
 {
@@ -137,22 +138,22 @@ static void an_invalid_object_names_fields_in_its_message(void **state)
 static void other_refusals_name_no_field(void **state)
 {
     (void)state;
-    assert_causes(NULL, NULL, CAUSES());
-    assert_causes("no JSON", "", CAUSES());
+    assert_causes(NULL, NULL, NO_CAUSES);
+    assert_causes("no JSON", "", NO_CAUSES);
     assert_causes("{\"message\":\"namespaces \\\"nope\\\" not found\",\"details\":{\"name\":\"nope\"}}", NULL,
-                  CAUSES());
+                  NO_CAUSES);
     assert_causes(
         NULL,
         "failed to convert new object (/x; apps/v1, Kind=Deployment) to proper version: unable to "
         "convert unstructured object to apps/v1, Kind=Deployment: quantities must match the regular "
         "expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
-        CAUSES());
-    assert_causes(NULL, "the name of the object (x) does not match the name on the URL (y)", CAUSES());
-    assert_causes(NULL, "failed to create typed patch object (", CAUSES());
-    assert_causes(NULL, "x \"y\" is invalid: [", CAUSES());
-    assert_causes(NULL, "x \"y\" is invalid: a[\"", CAUSES());
-    assert_causes(NULL, "strict decoding error: unknown field \"a", CAUSES());
-    assert_causes(NULL, "json: cannot unmarshal x into Go struct field ", CAUSES());
+        NO_CAUSES);
+    assert_causes(NULL, "the name of the object (x) does not match the name on the URL (y)", NO_CAUSES);
+    assert_causes(NULL, "failed to create typed patch object (", NO_CAUSES);
+    assert_causes(NULL, "x \"y\" is invalid: [", NO_CAUSES);
+    assert_causes(NULL, "x \"y\" is invalid: a[\"", NO_CAUSES);
+    assert_causes(NULL, "strict decoding error: unknown field \"a", NO_CAUSES);
+    assert_causes(NULL, "json: cannot unmarshal x into Go struct field ", NO_CAUSES);
 }
 
 static void causes_are_bounded_and_memory_may_run_out(void **state)
