@@ -7,6 +7,9 @@
 /* A string member as text of its own, "" where it is none; the caller frees. */
 char *bundle_text(struct json_span value);
 
+/* "deployment.apps/api"; the caller frees. */
+char *bundle_ref(const char *api_version, const char *kind, const char *name);
+
 /* Finds each document's CRD in the bundle, and gathers its Namespaces. Any thread. */
 void bundle_link(struct bundle *bundle);
 

@@ -17,7 +17,7 @@
 
 enum { BUNDLE_DOCUMENTS_MAX = 20000 };
 
-static char *bundle_ref(const char *api_version, const char *kind, const char *name)
+char *bundle_ref(const char *api_version, const char *kind, const char *name)
 {
     const char *slash = strchr(api_version, '/');
     char *ref = slash ? mem_printf("%s.%.*s/%s", kind, (int)(slash - api_version), api_version, name)

@@ -21,7 +21,7 @@
 struct ctx_wait {
     struct scope *scope;
     struct cell_wait *wait;
-    struct kube_call *call;
+    struct gate_call *call;
     struct timer *timer;
     bool write; /* and not of a dry-run */
     bool missing_is_nil;
@@ -39,7 +39,7 @@ static void ctx_wait_over(struct ctx_wait *w)
 static void ctx_wait_stop(void *arg)
 {
     struct ctx_wait *w = arg;
-    kube_cancel(&w->call);
+    gate_cancel(&w->call);
     timer_stop(&w->timer);
     ctx_wait_over(w);
 }
@@ -102,6 +102,13 @@ static int ctx_push_answer(lua_State *L, void *data)
     }
     return cell_raise_api(L, answer->in_doubt ? "in_doubt" : err_code_name(answer->code), answer->status,
                           answer->reason, answer->message, answer->body, answer->body_len);
+}
+
+static void ctx_write_begun(void *arg)
+{
+    struct ctx_wait *w = arg;
+    w->write = true;
+    w->scope->writing++;
 }
 
 static void ctx_answered(void *arg, const struct kube_answer *answer)
@@ -211,14 +218,14 @@ static int ctx_request(lua_State *L)
     }
     struct ctx_wait *w = ctx_wait_new(L);
     w->missing_is_nil = missing_is_nil;
+    if (r.verb != GATE_GET && r.verb != GATE_LIST && !execution_request(ctx->execution)->dry_run)
+        r.begun = ctx_write_begun;
     w->call = gate_send(ctx->execution, ctx->cluster, &r, ctx_answered, w, &err);
     if (!w->call) {
         /* `w` dies with this error, so nothing may remember it. */
         cell_wait_cancel(w->wait);
         return cell_raise_api(L, err_code_name(err.code), 0, "", err.text, NULL, 0);
     }
-    w->write = r.verb != GATE_GET && r.verb != GATE_LIST && !execution_request(ctx->execution)->dry_run;
-    w->scope->writing += w->write;
     return cell_wait_yield(L, w->wait);
 }
 

@@ -1,6 +1,5 @@
-#include "exec/gate.h"
+#include "exec/gate-internal.h"
 
-#include "base/buf.h"
 #include "base/json-span.h"
 #include "base/str.h"
 #include "exec/request.h"
@@ -76,7 +75,7 @@ static int gate_check_upsert(const struct execution *ex, const struct gate_reque
     return 0;
 }
 
-static bool gate_writes(const struct gate_request *r)
+bool gate_writes(const struct gate_request *r)
 {
     return r->verb != GATE_GET && r->verb != GATE_LIST;
 }
@@ -135,33 +134,25 @@ static int gate_check_shape(const struct gate_request *r, struct err *err)
                         str_or(r->content_type, ""));
     if (!gate_query_fits(r))
         return err_code(err, ERR_BAD_REQUEST, "the query \"%s\" does not go with this verb", r->query);
+    if (gate_writes(r) && r->verb != GATE_CREATE && str_empty(r->name))
+        return err_code(err, ERR_BAD_REQUEST, "this verb is one of a single object, and no name is given");
     /* With a body the API server does not look at a DELETE's query, where dryRun stands. */
     if (r->body_len && (!gate_writes(r) || r->verb == GATE_DELETE))
         return err_code(err, ERR_BAD_REQUEST, "this verb takes no body");
     return 0;
 }
 
-/* What cannot be judged is not written: a guardrail that did not load, and, until guardrails are judged
- * (a later issue), one that did. */
+/* What cannot be judged is not written. */
 static int gate_guardrails(const struct execution *ex, struct err *err)
 {
     const struct pack *pack = execution_pack(ex);
-    size_t count = 0;
     const char *fault = pack ? pack_guardrail_fault(pack) : NULL;
-    const struct pack_guardrail *guardrails = pack ? pack_guardrails(pack, &count) : NULL;
-    if (fault)
-        return err_code(err, ERR_FORBIDDEN, "nothing is written while a guardrail cannot be loaded: %s",
-                        fault);
-    if (count)
-        return err_code(
-            err, ERR_FORBIDDEN,
-            "guardrail %s is there, and this version cannot judge guardrails: nothing is written; "
-            "rename it to *.off to go on without it",
-            guardrails[0].name);
-    return 0;
+    if (!fault)
+        return 0;
+    return err_code(err, ERR_FORBIDDEN, "nothing is written while a guardrail cannot be loaded: %s", fault);
 }
 
-static int gate_check(const struct execution *ex, const struct gate_request *r, struct err *err)
+int gate_check(const struct execution *ex, const struct gate_request *r, struct err *err)
 {
     static const char *const actions[] = {
         [GATE_GET] = "get",       [GATE_LIST] = "list",     [GATE_CREATE] = "create",
@@ -176,60 +167,4 @@ static int gate_check(const struct execution *ex, const struct gate_request *r, 
     if (r->verb == GATE_APPLY || (r->verb == GATE_UPDATE && !r->content_type))
         return gate_check_upsert(ex, r, err);
     return gate_allows(ex, actions[r->verb], r->resource, r->ns, err);
-}
-
-static const char *gate_method(const struct gate_request *r)
-{
-    switch (r->verb) {
-    case GATE_GET:
-    case GATE_LIST:
-        return "GET";
-    case GATE_CREATE:
-        return "POST";
-    case GATE_UPDATE:
-        return r->content_type ? "PATCH" : "PUT";
-    case GATE_APPLY:
-        return "PATCH";
-    case GATE_DELETE:
-        return "DELETE";
-    }
-    return "GET";
-}
-
-static void gate_query(const struct execution *ex, const struct gate_request *r, struct buf *query)
-{
-    if (gate_writes(r) && r->verb != GATE_DELETE)
-        buf_puts(query, "fieldManager=moonsail&fieldValidation=Strict");
-    if (gate_writes(r) && execution_request(ex)->dry_run)
-        buf_printf(query, "%sdryRun=All", query->len ? "&" : "");
-    if (!str_empty(r->query))
-        buf_printf(query, "%s%s", query->len ? "&" : "", r->query);
-}
-
-struct kube_call *gate_send(struct execution *ex, struct cluster *cluster, const struct gate_request *r,
-                            kube_done_fn *done, void *arg, struct err *err)
-{
-    struct kube_call *call = NULL;
-    struct buf path = {0}, query = {0};
-    char *base = NULL;
-    if (gate_check(ex, r, err))
-        return NULL;
-    base = kube_path(r->kind, r->ns, r->name);
-    buf_puts(&path, base);
-    if (!str_empty(r->subresource))
-        buf_printf(&path, "/%s", r->subresource);
-    gate_query(ex, r, &query);
-    struct kube_request request = {
-        .method = gate_method(r),
-        .path = buf_str(&path),
-        .query = query.len ? buf_str(&query) : NULL,
-        .content_type = r->content_type,
-        .body = r->body,
-        .body_len = r->body_len,
-    };
-    call = kube_send(cluster, &request, done, arg, err);
-    free(base);
-    buf_free(&path);
-    buf_free(&query);
-    return call;
 }

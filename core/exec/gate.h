@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 struct execution;
+struct gate_call;
 struct start_request;
 struct user;
 
@@ -34,6 +35,10 @@ int gate_scope(const struct execution *execution, const struct kube_kind *kind, 
 
 enum gate_verb { GATE_GET, GATE_LIST, GATE_CREATE, GATE_UPDATE, GATE_APPLY, GATE_DELETE };
 
+/* Called once, with gate_send()'s `arg`, when the call itself goes out; possibly from inside gate_send().
+ * Before that nothing is in doubt. */
+typedef void gate_begun_fn(void *arg);
+
 struct gate_request {
     enum gate_verb verb;  /* GATE_APPLY may create or update */
     const char *resource; /* the registered name, for rbac */
@@ -44,10 +49,18 @@ struct gate_request {
     const char *query;        /* more of it, or NULL */
     const void *body;
     size_t body_len;
+    gate_begun_fn *begun; /* or NULL */
 };
 
 /* Checks, and sends to `cluster`; fieldManager, fieldValidation and the execution's dryRun are added to
- * every write. NULL with err when it is refused. */
-struct kube_call *gate_send(struct execution *execution, struct cluster *cluster,
+ * every write. A write that a guardrail concerns is judged first, which takes requests and turns of the
+ * loop: what a guardrail denies is answered as ERR_FORBIDDEN, what it warns of stands among the answer's
+ * warnings. NULL with err when it is refused at once. `done` is never called from inside. */
+struct gate_call *gate_send(struct execution *execution, struct cluster *cluster,
                             const struct gate_request *request, kube_done_fn *done, void *arg,
                             struct err *err);
+void gate_cancel(struct gate_call **call); /* `done` is not called; sets *call to NULL */
+
+/* The object as it is, for the guardrails alone: whatever the user may read, nobody else is shown it. */
+struct kube_call *gate_live(struct cluster *cluster, const struct kube_kind *kind, const char *ns,
+                            const char *name, kube_done_fn *done, void *arg, struct err *err);
