@@ -109,7 +109,9 @@ function Test:check(guardrail, obj, req)
     user = self.user.name, role = self.user.role, context = self.request.context, dry_run = self.dry_run,
     namespace = ns, action = live and "update" or "create", live = live,
     time = { unix = store.time(TIME) // 1000, iso = TIME, weekday = WEEKDAY, hour = 0, minute = 0, zone = "UTC" },
-    bundle = { { apiVersion = obj.apiVersion, kind = obj.kind, namespace = ns, name = obj.metadata.name, index = 0 } },
+    bundle = {
+      { apiVersion = obj.apiVersion, kind = obj.kind, namespace = ns, name = obj.metadata.name, index = 0 },
+    },
   }
   for key, value in next, req or {} do full[key] = value end
   return verdicts_of(guardrail, guardrail.check(full, obj))
@@ -118,8 +120,8 @@ end
 local function new(options)
   options = options or {}
   local self = setmetatable({
-    lines = {}, warnings = {}, phases = {}, log = {}, calls = {}, conflicts = {}, remembered = {}, failures = {}, slept = 0,
-    counts = { created = 0, configured = 0, unchanged = 0, deleted = 0 },
+    lines = {}, warnings = {}, phases = {}, log = {}, calls = {}, conflicts = {}, remembered = {}, failures = {},
+    counts = { created = 0, configured = 0, unchanged = 0, deleted = 0 }, slept = 0,
     dry_run = options.dry_run == true, may = options.may or {}, on_sleep = options.on_sleep,
     user = options.user or { name = "tester", role = "admin" }, is_cancelled = options.cancelled == true,
     request = { namespace = "default", context = "test", resource = "", action = "apply", intent = "apply-yaml",

@@ -168,3 +168,93 @@ describe("the shipped scripts", function()
     both(here .. "/tests/scripts", 0)
   end)
 end)
+
+describe("what is written about scripts", function()
+  local types, readme = read(here .. "/scripts/moonsail.d.lua"), read(here .. "/scripts/README.md")
+
+  local function names_in(text, pattern)
+    local names = {}
+    for name in text:gmatch(pattern) do names[name] = true end
+    return names
+  end
+
+  -- Both have the same names; what one lacks is said.
+  local function same(these, those, of_these, of_those)
+    for name in pairs(these) do assert.is_true(those[name], ("%s of %s is not in %s"):format(name, of_these, of_those)) end
+    for name in pairs(those) do assert.is_true(these[name], ("%s of %s is not in %s"):format(name, of_those, of_these)) end
+  end
+
+  local function methods_of(object)
+    local names = {}
+    for name, value in pairs(object) do
+      if type(value) == "function" and name:sub(1, 1) ~= "_" then names[name] = true end
+    end
+    return names
+  end
+
+  local testing = require "scripts.moonsail.testing"
+
+  it("has every method of ctx, and no other", function()
+    local methods = methods_of(testing.new().ctx)
+    same(methods, names_in(types, "\nfunction ctx:([%w_]+)"), "ctx", "moonsail.d.lua")
+    same(methods, names_in(readme:match "\n## ctx\n(.-)\n## ", "`?ctx:([%w_]+)%("), "ctx", "README.md")
+  end)
+
+  it("has every part of moonsail.testing, and no other", function()
+    local t = testing.new()
+    same(methods_of(getmetatable(t)), names_in(types, "\nfunction Test:([%w_]+)"), "a test", "moonsail.d.lua")
+    local fields = names_in(types:match "%-%-%-@class moonsail.Test\n(.-)\nlocal Test", "%-%-%-@field ([%w_]+)")
+    for name in pairs(fields) do assert.is_not_nil(t[name], name) end
+    local spec = readme:match "\n## A spec\n(.-)\n## "
+    for name in pairs(fields) do
+      if name ~= "ctx" then assert.matches("t." .. name, spec, 1, true) end
+    end
+    local module = methods_of(testing)
+    module.list, module.is_list = nil, nil -- fields there, as they are no methods
+    same(module, names_in(types, "\nfunction testing%.([%w_]+)"), "moonsail.testing", "moonsail.d.lua")
+    for name in pairs(methods_of(getmetatable(t))) do assert.matches("t:" .. name .. "(", spec, 1, true) end
+    for name in pairs(module) do assert.matches("testing." .. name, spec, 1, true) end
+  end)
+
+  it("has every field that a declaration may have, and no other", function()
+    local source = read(here .. "/core/script/pack-declare.c")
+    for _, word in ipairs { "resource", "flow", "guardrail" } do
+      local fields = names_in(source:match(("struct field %s_fields%%[%%] = {(.-)\n};"):format(word)), '{"([%w_]+)", FIELD_')
+      local class = "moonsail." .. word:sub(1, 1):upper() .. word:sub(2)
+      local typed = names_in(types:match(("@class %s\n(.-)\n\n"):format(class:gsub("%.", "%%."))), "@field ([%w_]+)")
+      same(fields, typed, word, class)
+    end
+  end)
+
+  it("has every global that scripts have beyond Lua's own, and they have it", function()
+    local source = read(here .. "/.luacheckrc"):match("local script = {(.-)\n  },")
+    local globals, own = names_in(source, '"([%w_]+)"'), {}
+    for name in pairs(globals) do
+      if name == "warn" or _G[name] == nil then own[name] = true end
+    end
+    local declared = names_in(types, "\nfunction ([%w_]+)%(")
+    for name in pairs(names_in(types, "\n([%w_]+) = ")) do declared[name] = true end
+    same(own, declared, ".luacheckrc", "moonsail.d.lua")
+    local names = {}
+    for name in pairs(globals) do names[#names + 1] = ("%s = type(%s)"):format(name, name) end
+    both(folder_with([[for name, kind in pairs(gears.ready()) do assert.is_not_equal("nil", kind, name) end]], ([[
+return resource { name = "gears", kind = "Gear", help = "Turns.", ready = function() return { %s } end }
+]]):format(table.concat(names, ", "))), 0)
+  end)
+
+  it("shows examples that pass the check, and a spec that passes", function()
+    local files, more, count = {}, {}, 0
+    for code in readme:gmatch "\n```lua\n(.-)\n```" do
+      local word = code:match "^return (%l+) {"
+      count = count + 1
+      local path = word and ("%ss/%s.lua"):format(word, code:match 'name = "([%l-]+)"')
+      if path then more[path], files[path] = files[path], code end
+      if code:find("describe", 1, true) then files["resources/leases_spec.lua"] = code end
+    end
+    assert.is_true(count >= 5)
+    local folder = support.tree(files)
+    local checked = cli { "check", folder, support.tree(more) }
+    assert.equal(0, checked.code, checked.stderr)
+    both(folder, 0)
+  end)
+end)
