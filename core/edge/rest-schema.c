@@ -25,7 +25,7 @@ struct schema {
 };
 
 struct schemas {
-    STAILQ_HEAD(, schema) list; /* the oldest first */
+    STAILQ_HEAD(schema_list, schema) list; /* the oldest first */
     size_t bytes;
 };
 

@@ -167,15 +167,20 @@ static void what_is_no_json_is_refused_where_it_ends(void **state)
 
 static void nesting_goes_to_a_hundred(void **state)
 {
-    char json[203], yaml[512] = "";
+    struct buf json = {0}, yaml = {0};
     (void)state;
-    memset(json, '[', 101);
-    memset(json + 101, ']', 101);
-    assert_refuses(json, 202, ERR_BAD_REQUEST, "the JSON is nested deeper than 100");
-    json[201] = '\0';
+    for (int i = 0; i < 101; i++)
+        buf_putc(&json, '[');
+    for (int i = 0; i < 101; i++)
+        buf_putc(&json, ']');
+    assert_refuses(json.data, json.len, ERR_BAD_REQUEST, "the JSON is nested deeper than 100");
+    json.data[json.len - 1] = '\0';
     for (int i = 0; i < 99; i++)
-        strcat(yaml, "- ");
-    assert_writes(json + 1, strcat(yaml, "[]\n"));
+        buf_puts(&yaml, "- ");
+    buf_puts(&yaml, "[]\n");
+    assert_writes(json.data + 1, buf_str(&yaml));
+    buf_free(&json);
+    buf_free(&yaml);
 }
 
 /* ---- what is written is read back the same ---- */
@@ -190,82 +195,23 @@ static unsigned rnd(unsigned below)
     return (unsigned)(seed >> 11) % below;
 }
 
+/* What has a meaning in YAML, and what has none; each ends with a NUL, all with an empty one. */
+static const char pieces[] =
+    "a\0b\0word\0Zz\0001\0000\0009\0 \0 \0  \0\n\0\n\0\n\n\0\t\0\r\0:\0: \0#\0 #\0-\0- \0?\0? "
+    "\0,\0[\0]\0{\0}\0&\0*\0!\0|\0"
+    ">\0'\0\"\0%\0@\0`\0\\\0<<\0=\0~\0---\0...\0\n---\n\0\n...\n\0yes\0no\0null\0true\0.inf\0"
+    "0x1\0001e5\0002001-01-01\0é\0€\0\xF0\x9F\x9A\x80\0\xC2\x85\0\xE2\x80\xA8\0\xE2\x80\xA9\0"
+    "\xEF\xBB\xBF\0\xC2\xA0\0\x7F\0\x01\0\xEF\xBF\xBE\0$(x)\0/\0_\0+\0.\0"
+    "long words that go on and on beyond eighty columns in all, so that a line could be folded\0";
+
 static void random_text(struct buf *out)
 {
-    static const char *const pieces[] = {
-        "a",
-        "b",
-        "word",
-        "Zz",
-        "1",
-        "0",
-        "9",
-        " ",
-        " ",
-        "  ",
-        "\n",
-        "\n",
-        "\n\n",
-        "\t",
-        "\r",
-        ":",
-        ": ",
-        "#",
-        " #",
-        "-",
-        "- ",
-        "?",
-        "? ",
-        ",",
-        "[",
-        "]",
-        "{",
-        "}",
-        "&",
-        "*",
-        "!",
-        "|",
-        ">",
-        "'",
-        "\"",
-        "%",
-        "@",
-        "`",
-        "\\",
-        "<<",
-        "=",
-        "~",
-        "---",
-        "...",
-        "\n---\n",
-        "yes",
-        "no",
-        "null",
-        "true",
-        ".inf",
-        "0x1",
-        "1e5",
-        "2001-01-01",
-        "é",
-        "€",
-        "\xF0\x9F\x9A\x80",
-        "\xC2\x85",
-        "\xE2\x80\xA8",
-        "\xE2\x80\xA9",
-        "\xEF\xBB\xBF",
-        "\xC2\xA0",
-        "\x7F",
-        "\x01",
-        "\xEF\xBF\xBE",
-        "$(x)",
-        "/",
-        "_",
-        "+",
-        ".",
-        "long words that go on and on beyond eighty columns in all",
-    };
-    for (unsigned n = rnd(7); n > 0; n--)
-        buf_puts(out, pieces[rnd(sizeof(pieces) / sizeof(pieces[0]))]);
+    for (unsigned n = rnd(7); n > 0; n--) {
+        const char *piece = pieces + rnd(sizeof(pieces) - 2);
+        while (piece > pieces && piece[-1])
+            piece--;
+        buf_puts(out, piece);
+    }
 }
 
 static json_t *random_string(void)
@@ -374,6 +320,30 @@ static void every_value_is_read_back_the_same(void **state)
     }
 }
 
+/* Whatever a proxy sends in a cluster's name: refused or written, and nothing read that is not there. */
+static void no_bytes_do_harm(void **state)
+{
+    static const char marks[] = "{}[]\",:\\u0d8-e.tn \n\xC3\xFF\0";
+    (void)state;
+    for (int i = 0; i < 4000; i++) {
+        json_t *value = random_map(0);
+        char *json = json_dumps(value, 0);
+        size_t len = strlen(json) - rnd(2);
+        char *exact = test_malloc(len);
+        struct buf out = {0};
+        memcpy(exact, json, len);
+        for (unsigned n = 1 + rnd(4); n > 0; n--)
+            exact[rnd((unsigned)len)] = marks[rnd(sizeof(marks))];
+        struct err err = {0};
+        if (yaml_write(exact, len, &out, &err))
+            assert_string_not_equal(err.text, "");
+        buf_free(&out);
+        test_free(exact);
+        free(json);
+        json_decref(value);
+    }
+}
+
 static void every_failed_allocation_is_reported(void **state)
 {
     static const char json[] =
@@ -411,6 +381,7 @@ int main(void)
         cmocka_unit_test(what_is_no_json_is_refused_where_it_ends),
         cmocka_unit_test(nesting_goes_to_a_hundred),
         cmocka_unit_test(every_value_is_read_back_the_same),
+        cmocka_unit_test(no_bytes_do_harm),
         cmocka_unit_test(every_failed_allocation_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
