@@ -299,7 +299,11 @@ static void rest_page(struct exchange *x)
         "<li><code>GET /api/executions/logs?executionId=</code>: what it said</li>\n"
         "<li><code>POST /api/executions</code>, <code>POST /api/executions/cancel?executionId=</code></li>\n"
         "<li><a href=\"/api/cluster/status\"><code>GET /api/cluster/status</code></a>: the cluster</li>\n"
-        "<li><a href=\"/api/resources\"><code>GET /api/resources</code></a>: kinds with a script</li>\n"
+        "<li><code>GET /api/objects?resource=&amp;namespace=</code>, <code>GET "
+        "/api/object?resource=&amp;namespace=&amp;name=</code>: what is in it</li>\n"
+        "<li><a href=\"/api/resources\"><code>GET /api/resources</code></a>, <a "
+        "href=\"/api/flows\"><code>/api/flows</code></a>, <a "
+        "href=\"/api/guardrails\"><code>/api/guardrails</code></a>: what scripts have registered</li>\n"
         "<li><a href=\"/api/me\"><code>GET /api/me</code></a>: who you are here</li>\n"
         "</ul>\n</html>\n");
 }
