@@ -146,12 +146,14 @@ local function enumerate(fields)
 end
 
 -- A refusal (of a PATCH or PUT of `obj` over `live`) as a sentence that names the fields that cannot be changed
--- and says what can be done; and whether making the object anew would do. nil where it has other reasons.
+-- and says what can be done; whether making the object anew would do; and the fields alone in words. nil where
+-- it has other reasons.
 function M.explain(err, obj, live)
   if err.status ~= 422 or not live then return nil end
   local fields, others, message = causes_of(err, obj, live)
   if #fields == 0 then return nil end
-  local parts = { enumerate(fields) .. " cannot be changed" }
+  local what = enumerate(fields) .. " cannot be changed"
+  local parts = { what }
   local hint = HINTS[obj.kind] and HINTS[obj.kind](obj, live, message)
   if hint then parts[1] = parts[1] .. " (" .. hint .. ")" end
   local lost, anew = LOST[obj.kind], false
@@ -163,7 +165,7 @@ function M.explain(err, obj, live)
     anew = true
     parts[2] = "send it again with recreate to delete and make it anew"
   end
-  return table.concat(parts, "; "), anew
+  return table.concat(parts, "; "), anew, what
 end
 
 -- ---- making it anew ----
@@ -248,11 +250,9 @@ end
 -- What an apply does with a refusal: makes the object anew where the request says so and that helps, and returns
 -- it; else raises the refusal, explained.
 function M.resolve(ctx, err, obj, live)
-  local why, anew = M.explain(err, obj, live)
+  local why, anew, what = M.explain(err, obj, live)
   if not why then error(err, 0) end
-  if anew and ctx.request.recreate then
-    return M.recreate(ctx, obj, live, (why:gsub("; send it again with recreate.*$", "")))
-  end
+  if anew and ctx.request.recreate then return M.recreate(ctx, obj, live, what) end
   err.message = why
   error(err, 0)
 end

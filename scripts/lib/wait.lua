@@ -12,7 +12,7 @@ local M = {}
 local TIMEOUT = 300
 local LOOK_SECONDS = 3   -- Pods and events change without the object: so often they are looked at again
 local BAD_SECONDS = 30   -- what is bad for so long without any progress is taken for good
-local SAY_SECONDS = 1    -- progress is said no more often
+local SAY_SECONDS = 1    -- progress is said no more often, and not of what is ready in less
 local WARNINGS = 20      -- reasons that are said while waiting
 
 -- Whether to go on after the API server refused: what it says of the request stays so.
@@ -38,7 +38,8 @@ local function change(ctx, ref, obj, seconds)
   end)
   if found then return found end
   if found == false then
-    if why == "deleted" then return nil end
+    -- Deleted, it may be there again: the watch hears of that later.
+    if why == "deleted" then return look(ctx, ref) end
     return obj
   end
   -- What cannot be watched can still be asked for.
@@ -118,9 +119,9 @@ function M.until_ready(ctx, ref, options)
   local began = ctx:clock()
   local w = {
     text = ref.text or object.text(ref), timeout = options.timeout or TIMEOUT, reasons = {}, best = 0,
-    said_at = -SAY_SECONDS, warned = {}, warnings = 0, look_at = began + 1,
+    said_at = began, warned = {}, warnings = 0, look_at = began + SAY_SECONDS,
   }
-  w.said_at, w.deadline = began - SAY_SECONDS, began + w.timeout
+  w.deadline = began + w.timeout
   local obj, problem = look(ctx, ref)
   local known = obj or nil
   while true do
