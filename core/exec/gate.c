@@ -101,6 +101,7 @@ static bool gate_query_fits(const struct gate_request *r)
         const char *query;
     } known[] = {
         {GATE_APPLY, "force=true"},
+        {GATE_CREATE, "dryRun=All"}, /* may an object be made anew? */
         {GATE_DELETE, "propagationPolicy=Foreground"},
         {GATE_DELETE, "propagationPolicy=Background"},
         {GATE_DELETE, "propagationPolicy=Orphan"},
@@ -121,6 +122,8 @@ static bool gate_subresource_fits(const struct gate_request *r)
 {
     if (str_empty(r->subresource))
         return true;
+    if (r->verb == GATE_CREATE && !str_eq(r->subresource, "eviction"))
+        return false;
     return r->name && strspn(r->subresource, "abcdefghijklmnopqrstuvwxyz-") == strlen(r->subresource);
 }
 
@@ -164,6 +167,8 @@ int gate_check(const struct execution *ex, const struct gate_request *r, struct 
         return -1;
     if (r->verb == GATE_UPDATE && str_eq(r->subresource, "scale"))
         return gate_allows(ex, "scale", r->resource, r->ns, err);
+    if (r->verb == GATE_CREATE && !str_empty(r->subresource))
+        return gate_allows(ex, "delete", r->resource, r->ns, err); /* an eviction */
     if (r->verb == GATE_APPLY || (r->verb == GATE_UPDATE && !r->content_type))
         return gate_check_upsert(ex, r, err);
     return gate_allows(ex, actions[r->verb], r->resource, r->ns, err);
