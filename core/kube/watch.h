@@ -17,14 +17,14 @@ struct cluster;
 struct kube_watch;
 
 enum kube_watch_type {
-    KUBE_WATCH_ITEM,     /* an object of the list. A list's items may lack kind and apiVersion */
-    KUBE_WATCH_SYNCED,   /* that was all of them */
-    KUBE_WATCH_ADDED,    /* an object is new, or came to match the selector */
+    KUBE_WATCH_ITEM,   /* an object of the list. A list's items may lack kind and apiVersion */
+    KUBE_WATCH_SYNCED, /* that was all of them */
+    KUBE_WATCH_ADDED,  /* an object is new, or came to match the selector */
     KUBE_WATCH_MODIFIED,
-    KUBE_WATCH_DELETED,  /* its last state; also when it no longer matches the selector */
-    KUBE_WATCH_RESTART,  /* forget every object: items come again, then KUBE_WATCH_SYNCED */
-    KUBE_WATCH_LOST,     /* out of touch, `message` says why; trying again. May come several times */
-    KUBE_WATCH_BACK,     /* in touch again, after KUBE_WATCH_LOST */
+    KUBE_WATCH_DELETED, /* its last state; also when it no longer matches the selector */
+    KUBE_WATCH_RESTART, /* forget every object: items come again, then KUBE_WATCH_SYNCED */
+    KUBE_WATCH_LOST,    /* out of touch, `message` says why; trying again. May come several times */
+    KUBE_WATCH_BACK,    /* in touch again, after KUBE_WATCH_LOST */
 };
 
 struct kube_watch_event {
