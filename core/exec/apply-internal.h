@@ -11,6 +11,7 @@
 
 struct apply_parse;
 struct apply;
+struct bundle_guard;
 struct cell;
 struct cell_task;
 struct cluster;
@@ -39,6 +40,7 @@ struct apply {
     bool asked_anew;
     struct deferred *turn; /* the next slice of what is done to each document */
     size_t at;             /* where that goes on */
+    struct bundle_guard *guard;
     bool unknown, refused; /* a kind that is not served; a document that may not be sent */
     struct cell *cell;
     struct ctx *ctx;

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "exec/apply-internal.h"
+#include "exec/bundle-guard.h"
 #include "exec/ctx.h"
 #include "exec/request.h"
 #include "exec/run.h"
@@ -55,6 +56,8 @@ void apply_finish(struct apply *a, const struct err *why)
             .message = d->message,
             .conflicts = d->conflicts,
             .conflict_count = d->conflict_count,
+            .verdicts = d->verdicts,
+            .verdict_count = d->verdict_count,
         };
     }
     end.document_count = a->bundle.count;
@@ -135,6 +138,16 @@ static void apply_open(struct apply *a)
     apply_send(a);
 }
 
+static void apply_guarded(void *arg, bool denied)
+{
+    struct apply *a = arg;
+    a->guard = NULL;
+    if (denied)
+        apply_finish(a, NULL);
+    else
+        apply_open(a);
+}
+
 static void apply_judge_one(struct apply *a, struct document *d)
 {
     if (bundle_judge(&a->bundle, d, a->execution, a->cluster))
@@ -150,7 +163,7 @@ static void apply_judge(void *arg)
     if (a->refused)
         apply_refuse(a);
     else
-        apply_open(a);
+        a->guard = bundle_guard_start(&a->bundle, a->execution, a->cluster, apply_guarded, a);
 }
 
 static void apply_discovered(void *arg, const struct err *err);
@@ -257,6 +270,7 @@ static void apply_start(struct execution *ex)
 static void apply_stop(struct apply *a)
 {
     kube_cancel(&a->discovering);
+    bundle_guard_stop(&a->guard);
     deferred_cancel(&a->turn);
     if (a->parsing)
         job_forget(&a->parsing, apply_parse_free);
