@@ -29,14 +29,19 @@ struct schemas {
     size_t bytes;
 };
 
+static void schema_free(struct schema *schema)
+{
+    free(schema->key);
+    buf_free(&schema->text);
+    free(schema);
+}
+
 static void schemas_drop_first(struct schemas *all)
 {
     struct schema *first = STAILQ_FIRST(&all->list);
     STAILQ_REMOVE_HEAD(&all->list, link);
     all->bytes -= first->text.len;
-    free(first->key);
-    buf_free(&first->text);
-    free(first);
+    schema_free(first);
 }
 
 void schemas_free(struct schemas **schemas)
@@ -51,12 +56,11 @@ void schemas_free(struct schemas **schemas)
 
 static const struct buf *schemas_find(struct schemas *all, const char *key)
 {
-    struct schema *schema;
     while (!STAILQ_EMPTY(&all->list) && STAILQ_FIRST(&all->list)->until <= clock_mono_ms())
         schemas_drop_first(all);
-    STAILQ_FOREACH(schema, &all->list, link)
-    if (str_eq(schema->key, key))
-        return &schema->text;
+    for (const struct schema *s = STAILQ_FIRST(&all->list); s; s = STAILQ_NEXT(s, link))
+        if (str_eq(s->key, key))
+            return &s->text;
     return NULL;
 }
 
@@ -68,6 +72,10 @@ static void schemas_keep(struct schemas *all, const char *key, const struct buf 
     schema->key = mem_str(key);
     schema->until = clock_mono_ms() + SCHEMAS_MS;
     buf_append(&schema->text, text->data, text->len);
+    if (schema->text.failed) {
+        schema_free(schema);
+        return;
+    }
     STAILQ_INSERT_TAIL(&all->list, schema, link);
     all->bytes += schema->text.len;
     while (all->bytes > SCHEMAS_MAX)
@@ -243,7 +251,7 @@ static bool schema_version_fits(const char *version)
     const char *v = version[group] ? version + group + 1 : version;
     return strlen(version) < 300 &&
            version[strspn(version, "abcdefghijklmnopqrstuvwxyz0123456789-./")] == '\0' && group > 0 &&
-           *version != '.' && *v == 'v' && !strchr(v, '/') && !strchr(v, '.');
+           *version != '.' && *v && !strchr(v, '/') && !strchr(v, '.');
 }
 
 static void schema_ask(struct exchange *x, struct cluster *cluster, const char *version)
