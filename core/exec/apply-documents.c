@@ -13,6 +13,7 @@
 
 #include <lauxlib.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     APPLY_AT_ONCE = 16,
@@ -181,8 +182,11 @@ static void document_rename(struct document *d, const char *ref)
 {
     if (str_empty(ref))
         return;
+    const char *slash = strrchr(ref, '/');
     free(d->ref);
+    free(d->name);
     d->ref = mem_str(ref);
+    d->name = mem_str(slash ? slash + 1 : ref);
 }
 
 /* Was a dry-run refused only because the bundle's own Namespace is not there yet? */

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct apply_parse;
+struct apply_wait;
 struct apply;
 struct bundle_guard;
 struct cell;
@@ -49,6 +50,7 @@ struct apply {
     size_t telling;           /* the one whose turn to speak it is */
     size_t flying;            /* how many have begun and are not decided */
     size_t flying_bytes;
+    struct apply_wait *waiting; /* after the documents, where that was asked for */
     bool ended;
 };
 
@@ -61,6 +63,10 @@ void apply_finish(struct apply *apply, const struct err *why);
 /* Sends all documents, stage by stage; apply_sent() follows. */
 void apply_send(struct apply *apply);
 void apply_sent(struct apply *apply);
+
+/* Waits until what was applied is ready; apply_finish() follows. */
+void apply_wait_start(struct apply *apply);
+void apply_wait_free(struct apply *apply);
 
 /* Decides those that are under way when it must end early ("cancelled"): nobody must read "not started" of
  * what was written. Says everything that was held. Their tasks are the cell's to drop. */

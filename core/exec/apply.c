@@ -32,11 +32,15 @@ struct apply_parse {
 
 /* ---- the end ---- */
 
+static bool document_failed(const struct document *d)
+{
+    return d->unready || str_eq(d->outcome, "failed") || str_eq(d->outcome, "in-doubt");
+}
+
 static const struct document *apply_first_failed(const struct apply *a)
 {
     for (size_t i = 0; i < a->bundle.count; i++)
-        if (str_eq(a->bundle.documents[i].outcome, "failed") ||
-            str_eq(a->bundle.documents[i].outcome, "in-doubt"))
+        if (document_failed(&a->bundle.documents[i]))
             return &a->bundle.documents[i];
     return NULL;
 }
@@ -121,7 +125,11 @@ static void apply_refuse(void *arg)
 
 void apply_sent(struct apply *a)
 {
-    apply_finish(a, NULL);
+    const struct start_request *r = execution_request(a->execution);
+    if (r->wait && !r->dry_run)
+        apply_wait_start(a);
+    else
+        apply_finish(a, NULL);
 }
 
 static void apply_open(struct apply *a)
@@ -301,6 +309,7 @@ static void apply_free(void *run)
     struct apply *a = run;
     apply_stop(a);
     ctx_free(a->ctx);
+    apply_wait_free(a);
     free(a->sendings);
     if (a->bundle.count > APPLY_INLINE_DOCUMENTS) {
         struct bundle *bundle = mem_new(sizeof(*bundle));

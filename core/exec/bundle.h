@@ -34,6 +34,7 @@ struct document {
     const struct document *base; /* the object as it was fetched, of an edit; or NULL */
     int stage;
     const char *outcome;              /* NULL until it is decided */
+    bool unready;                     /* applied, and waited for in vain: the message says why */
     char *message;                    /* why it failed; "" */
     enum err_code code;               /* what kind of failure that is */
     struct event_conflict *conflicts; /* fields that others own */

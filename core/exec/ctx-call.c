@@ -129,43 +129,11 @@ static void ctx_answered(void *arg, const struct kube_answer *answer)
     cell_wake(w->wait, ctx_push_answer, &a);
 }
 
-static const char *ctx_field(lua_State *L, int table, const char *key)
+const char *ctx_field(lua_State *L, int table, const char *key)
 {
     if (lua_getfield(L, table, key) == LUA_TSTRING)
         return lua_tostring(L, -1);
     return NULL;
-}
-
-/* What a reference or an object names. The strings stay on the Lua stack. */
-struct ctx_target {
-    const char *api_version, *kind, *ns, *name;
-};
-
-static struct ctx_target ctx_target_of(lua_State *L, int arg)
-{
-    struct ctx_target t = {0};
-    luaL_checktype(L, arg, LUA_TTABLE);
-    luaL_checkstack(L, 8, "reference");
-    t.api_version = ctx_field(L, arg, "apiVersion");
-    t.kind = ctx_field(L, arg, "kind");
-    int from = arg;
-    if (lua_getfield(L, arg, "metadata") == LUA_TTABLE)
-        from = lua_gettop(L);
-    t.name = ctx_field(L, from, "name");
-    t.ns = ctx_field(L, from, "namespace");
-    luaL_argcheck(L, t.api_version && t.kind, arg, "an object or reference with apiVersion and kind");
-    return t;
-}
-
-static const struct kube_kind *ctx_kind(lua_State *L, struct ctx *ctx, const struct ctx_target *t)
-{
-    const struct kube_kind *kind = cluster_kind(ctx->cluster, t->api_version, t->kind);
-    if (!kind) {
-        const char *why =
-            lua_pushfstring(L, "no matches for kind \"%s\" in version \"%s\"", t->kind, t->api_version);
-        cell_raise_api(L, "not_found", 404, "NotFound", why, NULL, 0);
-    }
-    return kind;
 }
 
 static const char *ctx_resource_name(const struct ctx *ctx, const struct kube_kind *kind)
@@ -175,15 +143,38 @@ static const char *ctx_resource_name(const struct ctx *ctx, const struct kube_ki
     return resource ? resource->name : kind->plural;
 }
 
-/* The namespace of a call: the target's, the request's, the context's; all of them for a list of a
- * request that has none. */
-static const char *ctx_namespace(const struct ctx *ctx, const struct kube_kind *kind,
-                                 const struct ctx_target *t, bool all)
+/* The namespace of a call: the target's, the request's, the context's. */
+static const char *ctx_namespace(const struct ctx *ctx, const struct kube_kind *kind, const char *ns,
+                                 bool all)
 {
-    const char *ns = str_or(t->ns, execution_request(ctx->execution)->namespace_);
+    ns = str_or(ns, execution_request(ctx->execution)->namespace_);
     if (!kind->namespaced)
         return "";
     return str_empty(ns) && !all ? cluster_namespace(ctx->cluster) : ns;
+}
+
+struct ctx_target ctx_target(lua_State *L, int arg, bool all)
+{
+    struct ctx *ctx = cell_user(L);
+    struct ctx_target t = {0};
+    luaL_checktype(L, arg, LUA_TTABLE);
+    luaL_checkstack(L, 8, "reference");
+    const char *api_version = ctx_field(L, arg, "apiVersion"), *kind = ctx_field(L, arg, "kind");
+    int from = arg;
+    if (lua_getfield(L, arg, "metadata") == LUA_TTABLE)
+        from = lua_gettop(L);
+    t.name = ctx_field(L, from, "name");
+    const char *ns = ctx_field(L, from, "namespace");
+    luaL_argcheck(L, api_version && kind, arg, "an object or reference with apiVersion and kind");
+    t.kind = cluster_kind(ctx->cluster, api_version, kind);
+    if (!t.kind) {
+        const char *why =
+            lua_pushfstring(L, "no matches for kind \"%s\" in version \"%s\"", kind, api_version);
+        cell_raise_api(L, "not_found", 404, "NotFound", why, NULL, 0);
+    }
+    t.resource = ctx_resource_name(ctx, t.kind);
+    t.ns = ctx_namespace(ctx, t.kind, ns, all);
+    return t;
 }
 
 /* request(verb, target, body|nil, { content_type, query, subresource, missing_is_nil }) → object, status */
@@ -194,12 +185,10 @@ static int ctx_request(lua_State *L)
     struct err err;
     lua_settop(L, 4);
     struct gate_request r = {.verb = (enum gate_verb)luaL_checkoption(L, 1, NULL, verbs)};
-    struct ctx_target t = ctx_target_of(L, 2);
-    r.kind = ctx_kind(L, ctx, &t);
-    r.resource = ctx_resource_name(ctx, r.kind);
-    r.ns = ctx_namespace(ctx, r.kind, &t, r.verb == GATE_LIST);
-    r.name = r.verb == GATE_LIST || r.verb == GATE_CREATE ? NULL : t.name;
-    luaL_argcheck(L, r.verb == GATE_LIST || r.verb == GATE_CREATE || !str_empty(r.name), 2, "it has no name");
+    struct ctx_target t = ctx_target(L, 2, r.verb == GATE_LIST);
+    r.kind = t.kind;
+    r.resource = t.resource;
+    r.ns = t.ns;
     bool missing_is_nil = false;
     if (lua_istable(L, 4)) {
         r.content_type = ctx_field(L, 4, "content_type");
@@ -208,6 +197,10 @@ static int ctx_request(lua_State *L)
         lua_getfield(L, 4, "missing_is_nil");
         missing_is_nil = lua_toboolean(L, -1);
     }
+    /* A collection is asked for, or an object is made in it; a subresource is always one of an object. */
+    bool collection = r.verb == GATE_LIST || (r.verb == GATE_CREATE && !r.subresource);
+    r.name = collection ? NULL : t.name;
+    luaL_argcheck(L, collection || !str_empty(r.name), 2, "it has no name");
     buf_clear(&ctx->body);
     if (!lua_isnil(L, 3)) {
         bridge_write(L, 3, &ctx->body);
@@ -234,10 +227,8 @@ static int ctx_may(lua_State *L)
 {
     struct ctx *ctx = cell_user(L);
     const char *action = luaL_checkstring(L, 1);
-    struct ctx_target t = ctx_target_of(L, 2);
-    const struct kube_kind *kind = ctx_kind(L, ctx, &t);
-    const char *ns = ctx_namespace(ctx, kind, &t, false);
-    lua_pushboolean(L, gate_allows(ctx->execution, action, ctx_resource_name(ctx, kind), ns, NULL) == 0);
+    struct ctx_target t = ctx_target(L, 2, false);
+    lua_pushboolean(L, gate_allows(ctx->execution, action, t.resource, t.ns, NULL) == 0);
     return 1;
 }
 

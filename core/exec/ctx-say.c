@@ -79,6 +79,13 @@ static int ctx_now(lua_State *L)
     return 1;
 }
 
+/* clock() → seconds that only grow */
+static int ctx_clock(lua_State *L)
+{
+    lua_pushnumber(L, (lua_Number)clock_mono_us() / 1e6);
+    return 1;
+}
+
 static int ctx_is_cancelled(lua_State *L)
 {
     struct ctx *ctx = cell_user(L);
@@ -93,7 +100,7 @@ static int ctx_raise(lua_State *L)
 }
 
 const luaL_Reg ctx_say_functions[] = {
-    {"line", ctx_line}, {"phase", ctx_phase}, {"changed", ctx_changed},        {"conflict", ctx_conflict},
-    {"log", ctx_log},   {"now", ctx_now},     {"cancelled", ctx_is_cancelled}, {"raise", ctx_raise},
-    {NULL, NULL},
+    {"line", ctx_line},   {"phase", ctx_phase}, {"changed", ctx_changed}, {"conflict", ctx_conflict},
+    {"log", ctx_log},     {"now", ctx_now},     {"clock", ctx_clock},     {"cancelled", ctx_is_cancelled},
+    {"raise", ctx_raise}, {NULL, NULL},
 };

@@ -23,6 +23,7 @@ struct ctx *ctx_new(struct cell *cell, struct execution *execution, struct clust
     ctx->cluster = cluster;
     ctx->cell = cell;
     SLIST_INIT(&ctx->scopes);
+    TAILQ_INIT(&ctx->watches);
     cell_set_user(cell, ctx);
     cell_set_print(cell, ctx_print);
     return ctx;
@@ -38,6 +39,7 @@ void ctx_free(struct ctx *ctx)
         scope_close(&scope->scope);
         free(scope);
     }
+    ctx_watches_free(ctx);
     buf_free(&ctx->body);
     free(ctx);
 }
@@ -130,7 +132,8 @@ static void ctx_push_user(lua_State *L, const struct user *user)
 /* lib.ctx is a function of the primitives that returns the object's methods. */
 void ctx_push(lua_State *L, struct scope *scope)
 {
-    static const luaL_Reg *const functions[] = {ctx_call_functions, ctx_say_functions, ctx_image_functions};
+    static const luaL_Reg *const functions[] = {ctx_call_functions,  ctx_say_functions, ctx_image_functions,
+                                                ctx_watch_functions, ctx_log_functions};
     const struct start_request *r = execution_request(scope->execution);
     luaL_checkstack(L, 8, "ctx");
     pack_push_module(L, "ctx");

@@ -2,6 +2,7 @@
 local conflict = require "lib.conflict"
 local delete = require "lib.delete"
 local edit = require "lib.edit"
+local immutable = require "lib.immutable"
 local object = require "lib.object"
 local ownership = require "lib.ownership"
 local scale = require "lib.scale"
@@ -32,10 +33,15 @@ local function try_send(ctx, obj, force)
   end)
 end
 
+-- Refused for fields that cannot be changed it may be made anew; any other refusal is raised.
+local function made_anew(ctx, err, obj, live)
+  return { object = immutable.resolve(ctx, err, obj, live), created = true, before = live }
+end
+
 -- Takes the fields of others, and says what was taken from whom.
-local function send_by_force(ctx, obj, conflicts)
+local function send_by_force(ctx, obj, live, conflicts)
   local answer, err = try_send(ctx, obj, true)
-  if not answer then error(err, 0) end
+  if not answer then return made_anew(ctx, err, obj, live) end
   for _, taken in ipairs(conflicts) do
     ctx:line("%s: %s %s from %s", object.text(obj), ctx.dry_run and "would take" or "took", taken.field,
       taken.manager)
@@ -50,17 +56,17 @@ local function send(ctx, obj, live)
   local answer, err = try_send(ctx, obj)
   if not answer then
     local conflicts = conflict.list(err, live)
-    if not conflicts then error(err, 0) end
+    if not conflicts then return made_anew(ctx, err, obj, live) end
     if ctx.dry_run and ownership.only_ours(ctx, conflicts) then
       answer = { object = ctx:send_apply(obj, true) }
     elseif ctx.request.force then
-      answer = send_by_force(ctx, obj, conflicts)
+      answer = send_by_force(ctx, obj, live, conflicts)
     else
       ctx:conflicts(conflicts)
       error(err, 0)
     end
   end
-  if ctx.dry_run and live then answer.object = ownership.preview(ctx, live, answer.object) end
+  if ctx.dry_run and live and not answer.created then answer.object = ownership.preview(ctx, live, answer.object) end
   return answer
 end
 
@@ -79,7 +85,7 @@ local function by_apply(ctx, obj)
     return ctx:create(obj), "created"
   end
   local answer = send(ctx, obj, live)
-  if answer.created then return answer.object, "created" end
+  if answer.created then return answer.object, "created", answer.before end
   local same = live and object.equal(object.comparable(live), object.comparable(answer.object))
   return answer.object, same and "unchanged" or "configured", live
 end
@@ -185,6 +191,20 @@ function M.document(ctx, document)
   end
   local outcome, text = by_handler(ctx, document)
   return outcome, text, document.verb
+end
+
+-- What the host calls for each document that is waited for: { kind, namespace, name, version, resource } and how
+-- many seconds are left.
+function M.wait(ctx, document, seconds)
+  local ref = {
+    apiVersion = document.version, kind = document.kind, name = document.name,
+    namespace = document.namespace ~= "" and document.namespace or nil,
+  }
+  if ctx.request.action == "delete" then
+    ctx:wait_gone(ref, { timeout = seconds })
+  else
+    ctx:wait(ref, { timeout = seconds }, document.resource and document.resource.ready)
+  end
 end
 
 return M

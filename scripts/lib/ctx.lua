@@ -2,6 +2,7 @@
 -- Returns a function of the primitives and the fields (request, user, dry_run) that gives the object.
 local apply = require "lib.apply"
 local object = require "lib.object"
+local wait = require "lib.wait"
 
 local PATCH_TYPES = {
   merge = "application/merge-patch+json",
@@ -50,6 +51,26 @@ return function(core, fields)
   -- Waits for so many seconds.
   function ctx:sleep(seconds) core.sleep(seconds) end
 
+  -- Seconds that only grow, for measuring.
+  function ctx:clock() return core.clock() end
+
+  -- Waits until the object is another one than that of `version` (a resourceVersion), `seconds` at most.
+  -- Returns it; nil, "deleted"; or nil, "timeout".
+  function ctx:next_change(target, version, seconds) return core.next_change(target, version, seconds) end
+
+  -- Waits until the object of a reference is ready (options.timeout in seconds), telling how far it is and what
+  -- hinders it. `ready(obj, ctx)` is asked first, then what lib.status knows of the kind.
+  function ctx:wait(target, options, ready)
+    options = options or {}
+    return wait.until_ready(self, target, { timeout = options.timeout, ready = ready or options.ready })
+  end
+
+  -- Waits until an object is gone (options.timeout in seconds).
+  function ctx:wait_gone(target, options) return wait.until_gone(self, target, options) end
+
+  -- Brings a Pod's log as lines, to its end: { container, follow, tail, since, previous, timestamps, prefix }.
+  function ctx:logs(pod, options) core.logs(pod, options or {}) end
+
   -- Has somebody asked to cancel?
   function ctx:cancelled() return core.cancelled() end
 
@@ -76,6 +97,11 @@ return function(core, fields)
 
   -- POST. Returns the object as the server answers.
   function ctx:create(obj) return (core.request("create", obj, obj)) end
+
+  -- Asks the server whether it would create such an object, and creates none.
+  function ctx:create_trial(obj)
+    return (core.request("create", obj, obj, { query = not self.dry_run and "dryRun=All" or nil }))
+  end
 
   -- PUT. Returns the object as the server answers.
   function ctx:update(obj) return (core.request("update", obj, obj)) end
@@ -124,6 +150,30 @@ return function(core, fields)
     if type(err) == "table" and err.code then return nil, err end
     error(err, 0)
   end
+
+  -- Starts fn as a task beside this one.
+  local failure
+  function ctx:spawn(fn)
+    core.spawn(function()
+      local ok, err = pcall(fn)
+      if not ok and not failure then failure = { err } end
+    end)
+  end
+
+  -- Waits until every task has ended, and raises the first error of one.
+  function ctx:all()
+    core.join()
+    local first = failure
+    failure = nil
+    if first then error(first[1], 0) end
+  end
+
+  -- Runs fn at the end of the flow, however it ends; the last one first.
+  function ctx:defer(fn) core.defer(fn) end
+
+  -- Runs a command, its lines as this flow's. Returns its exit code and, with capture, what it printed.
+  -- options: stdin, capture, quiet, timeout (seconds), dry_run_safe (it only reads: a dry-run may run it).
+  function ctx:exec(command, args, options) return core.exec(command, args, options) end
 
   return ctx
 end
