@@ -143,12 +143,12 @@ static const char *ctx_resource_name(const struct ctx *ctx, const struct kube_ki
     return resource ? resource->name : kind->plural;
 }
 
-/* The namespace of a call: the target's, the request's, the context's. */
+/* The namespace of a call: the target's ("*" is all, of a list), the request's, the context's. */
 static const char *ctx_namespace(const struct ctx *ctx, const struct kube_kind *kind, const char *ns,
                                  bool all)
 {
     ns = str_or(ns, execution_request(ctx->execution)->namespace_);
-    if (!kind->namespaced)
+    if (!kind->namespaced || (all && str_eq(ns, "*")))
         return "";
     return str_empty(ns) && !all ? cluster_namespace(ctx->cluster) : ns;
 }

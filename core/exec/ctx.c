@@ -40,6 +40,7 @@ void ctx_free(struct ctx *ctx)
         free(scope);
     }
     ctx_watches_free(ctx);
+    ctx_tasks_free(ctx->tasks);
     buf_free(&ctx->body);
     free(ctx);
 }
@@ -133,7 +134,7 @@ static void ctx_push_user(lua_State *L, const struct user *user)
 void ctx_push(lua_State *L, struct scope *scope)
 {
     static const luaL_Reg *const functions[] = {ctx_call_functions,  ctx_say_functions, ctx_image_functions,
-                                                ctx_watch_functions, ctx_log_functions};
+                                                ctx_watch_functions, ctx_log_functions, ctx_task_functions};
     const struct start_request *r = execution_request(scope->execution);
     luaL_checkstack(L, 8, "ctx");
     pack_push_module(L, "ctx");

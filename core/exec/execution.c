@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "exec/event-json.h"
 #include "exec/execution-internal.h"
+#include "exec/flow.h"
 #include "exec/journal.h"
 #include "exec/judge.h"
 #include "exec/lines.h"
@@ -32,6 +33,8 @@ static char *execution_label(const struct execution *ex)
     struct buf text = {0};
     if (!str_empty(r->label)) {
         buf_puts(&text, r->label);
+    } else if (start_request_is_flow(r)) {
+        flow_label(ex->pack, r, &text);
     } else if (start_request_is_apply(r)) {
         buf_puts(&text, r->dry_run ? "Dry-run of a manifest" : "Apply a manifest");
     } else {
@@ -54,12 +57,14 @@ struct execution *execution_new(struct executions *set, struct start_request *re
     ex->id = id;
     ex->request = request;
     ex->user = *user;
-    ex->ops = start_request_is_apply(request) ? &apply_run : &runner_run;
+    ex->ops = start_request_is_apply(request)  ? &apply_run
+              : start_request_is_flow(request) ? &flow_run
+                                               : &runner_run;
+    ex->pack = set->options.packs ? pack_keep(packs_current(set->options.packs)) : NULL;
     ex->label = execution_label(ex);
     ex->outcome = "";
     ex->error = mem_str("");
     ex->started = ex->last_line = clock_wall_ms();
-    ex->pack = set->options.packs ? pack_keep(packs_current(set->options.packs)) : NULL;
     ex->journal = journal_new(set->options.loop, set->options.redactor, id);
     return ex;
 }
@@ -308,7 +313,7 @@ bool execution_visible(const struct execution *ex, const struct user *user)
     if (rbac_is_admin(user->role) || str_eq(ex->user.name, user->name))
         return true;
     /* What a command prints is nobody else's business. */
-    return start_request_is_apply(ex->request) && rbac_allows(user->role, "watch", "executions", "");
+    return !start_request_is_command(ex->request) && rbac_allows(user->role, "watch", "executions", "");
 }
 
 /* What was asked for is shown like anything else: masked. */

@@ -4,11 +4,13 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "exec/execution-internal.h"
+#include "exec/flow.h"
 #include "exec/gate.h"
 #include "exec/journal.h"
 #include "exec/request.h"
 #include "guard/rbac.h"
 #include "loop/loop.h"
+#include "script/pack.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -148,20 +150,21 @@ static int executions_check_memory(struct executions *set, const struct start_re
                     set->options.max_bytes >> 20);
 }
 
-static int executions_admit(struct executions *set, const struct start_request *r, const struct user *user,
+static int executions_admit(struct executions *set, struct start_request *r, const struct user *user,
                             struct err *err)
 {
     if (set->draining)
         return err_code(err, ERR_BUSY, "this host is stopping and takes nothing new");
     if (!str_empty(r->execution_id) && map_get(set->by_id, r->execution_id))
         return err_code(err, ERR_CONFLICT, "an execution %s exists already", r->execution_id);
-    if (!start_request_is_apply(r) && !set->options.shell)
+    if (start_request_is_command(r) && !set->options.shell)
         return err_code(err, ERR_FORBIDDEN, "commands are off on this host (--shell off)");
-    if (!start_request_is_apply(r) && r->dry_run)
+    if (start_request_is_command(r) && r->dry_run)
         return err_code(err, ERR_BAD_REQUEST,
                         "a command has no dry-run: nobody but the command itself could promise that "
                         "nothing changes");
-    if (gate_authorize(r, user, err))
+    const struct pack *pack = set->options.packs ? packs_current(set->options.packs) : NULL;
+    if ((start_request_is_flow(r) && flow_admit(pack, r, err)) || gate_authorize(r, user, err))
         return -1;
     if (set->active >= set->options.max_running && set->waiting >= set->options.max_queued)
         return err_code(err, ERR_BUSY, "%u executions run and %u wait already; try again later",
@@ -265,7 +268,7 @@ void executions_drain(struct executions *set, uint64_t ms, void (*done)(void *ar
     set->drained = done;
     set->drained_arg = arg;
     TAILQ_FOREACH(ex, &set->all, link)
-    if (!execution_ended(ex) && (ex->queued || !start_request_is_apply(ex->request)))
+    if (!execution_ended(ex) && (ex->queued || start_request_is_command(ex->request)))
         execution_cancel(ex, &host, NULL);
     set->drain_limit = timer_start(set->options.loop, ms, executions_drain_over, set);
     executions_check_drained(set);

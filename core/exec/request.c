@@ -210,22 +210,22 @@ static int request_options(json_t *root, struct start_request *r, struct err *er
     return 0;
 }
 
-/* What this version cannot do with a manifest is refused: to apply it instead could be the opposite of
- * what was asked. */
-static int request_known(json_t *root, const struct start_request *r, struct err *err)
+/* What would contradict itself is refused: to do one of both instead could be the opposite of what was asked.
+ */
+static int request_agrees(const struct start_request *r, struct err *err)
 {
-    static const char *const later[] = {"base", "leave"};
+    static const char *const actions[] = {"", "create", "update", "apply", "delete", "scale"};
     if (!start_request_is_apply(r))
         return 0;
-    if (str_eq(r->action, "delete") || str_eq(r->action, "scale"))
-        return err_code(err, ERR_BAD_REQUEST, "this host cannot %s by a manifest yet: it can apply it",
-                        r->action);
-    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
-        json_t *value = json_object_get(root, later[i]);
-        if (json_string_length(value) || json_array_size(value))
-            return err_code(err, ERR_BAD_REQUEST, "this host does not know %s yet: leave it out", later[i]);
-    }
-    return 0;
+    for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
+        if (str_eq(r->action, actions[i])) {
+            if (r->base_len && !str_empty(r->action) && !str_eq(r->action, "update"))
+                return err_code(err, ERR_BAD_REQUEST, "base goes with the action update, not with %s",
+                                r->action);
+            return 0;
+        }
+    return err_code(err, ERR_BAD_REQUEST,
+                    "the action of a manifest is create, update, delete or scale, not \"%s\"", r->action);
 }
 
 static int request_check(const struct start_request *r, struct err *err)
@@ -237,8 +237,8 @@ static int request_check(const struct start_request *r, struct err *err)
             return err_code(err, ERR_BAD_REQUEST, "the manifest is empty");
         return 0;
     }
-    if (!str_empty(r->intent) && str_empty(r->command))
-        return err_code(err, ERR_BAD_REQUEST, "no flow is named \"%s\"", r->intent);
+    if (start_request_is_flow(r))
+        return 0;
     if (str_empty(r->command))
         return err_code(err, ERR_BAD_REQUEST,
                         "nothing to do: give a command, or intent \"apply-yaml\" with a manifest in yaml");
@@ -264,7 +264,7 @@ struct start_request *start_request_parse(const char *json, size_t len, struct e
         request_options(root, r, err) || request_leave(root, r, err) || request_input(root, r, err) ||
         request_long_text(root, "yaml", &r->yaml, &r->yaml_len, err) ||
         request_long_text(root, "base", &r->base, &r->base_len, err) || request_id(r->execution_id, err) ||
-        request_check(r, err) || request_known(root, r, err))
+        request_check(r, err) || request_agrees(r, err))
         goto out;
     if (!r->args)
         r->args = mem_new(sizeof(*r->args));
@@ -378,7 +378,12 @@ bool start_request_is_flow(const struct start_request *r)
     return !start_request_is_apply(r) && !str_empty(r->intent) && str_empty(r->command);
 }
 
+bool start_request_is_command(const struct start_request *r)
+{
+    return !start_request_is_apply(r) && !start_request_is_flow(r);
+}
+
 bool start_request_is_kubernetes(const struct start_request *r)
 {
-    return start_request_is_apply(r) || r->kubernetes_equivalent;
+    return start_request_is_apply(r) || start_request_is_flow(r) || r->kubernetes_equivalent;
 }

@@ -54,5 +54,6 @@ size_t start_request_bytes(const struct start_request *request);
 bool start_request_is_apply(const struct start_request *request);
 /* Is it a flow, by its name in `intent`? One with a command is a command. */
 bool start_request_is_flow(const struct start_request *request);
+bool start_request_is_command(const struct start_request *request);
 /* Does it touch a cluster: then authorizeExecution holds it. */
 bool start_request_is_kubernetes(const struct start_request *request);

@@ -22,6 +22,7 @@ struct run_ops {
 
 extern const struct run_ops apply_run;  /* apply.c */
 extern const struct run_ops runner_run; /* runner.c: a command */
+extern const struct run_ops flow_run;   /* flow.c */
 
 void execution_set_run(struct execution *execution, void *run);
 

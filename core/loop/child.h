@@ -22,6 +22,7 @@ struct child_options {
     const char *const *argv; /* ends with NULL */
     const char *const *envp; /* ends with NULL; the whole environment */
     const char *cwd;         /* NULL: the host's */
+    int stdin_fd;            /* its standard input; 0: nothing. Stays the caller's */
     /* Bytes as they come; what they mean (lines) is the caller's business. */
     void (*on_output)(void *arg, enum child_stream stream, const char *data, size_t len);
     /* Once, last. `status` is wait()'s; `held_open` says that a pipe was given up. */

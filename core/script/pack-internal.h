@@ -39,6 +39,7 @@ struct pack {
     struct pack_file **resource_files; /* beside `resources` */
     size_t resource_count;
     struct pack_flow *flows;
+    struct pack_file **flow_files; /* beside `flows` */
     size_t flow_count;
     struct pack_guardrail *guardrails;
     struct pack_file **guardrail_files; /* beside `guardrails` */

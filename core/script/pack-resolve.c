@@ -117,6 +117,7 @@ static void pack_collect(struct pack *pack)
     pack->resources = mem_new((n + 1) * sizeof(*pack->resources));
     pack->resource_files = mem_new((n + 1) * sizeof(struct pack_file *));
     pack->flows = mem_new((n + 1) * sizeof(*pack->flows));
+    pack->flow_files = mem_new((n + 1) * sizeof(struct pack_file *));
     pack->guardrails = mem_new((n + 1) * sizeof(*pack->guardrails));
     pack->guardrail_files = mem_new((n + 1) * sizeof(struct pack_file *));
     for (size_t i = 0; i < n; i++) {
@@ -125,9 +126,10 @@ static void pack_collect(struct pack *pack)
             continue;
         if (file->kind == PACK_RESOURCE)
             pack->resources[pack->resource_count++] = file->resource;
-        else if (file->kind == PACK_FLOW)
+        else if (file->kind == PACK_FLOW) {
+            pack->flow_files[pack->flow_count] = file;
             pack->flows[pack->flow_count++] = file->flow;
-        else if (file->kind == PACK_GUARDRAIL) {
+        } else if (file->kind == PACK_GUARDRAIL) {
             pack->guardrail_files[pack->guardrail_count] = file;
             pack->guardrails[pack->guardrail_count++] = file->guardrail;
         }

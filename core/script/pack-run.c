@@ -148,6 +148,12 @@ void pack_push_resource(lua_State *L, const struct pack_resource *resource)
     pack_push_declaration(L, pack->resource_files[resource - pack->resources]);
 }
 
+void pack_push_flow(lua_State *L, const struct pack_flow *flow)
+{
+    const struct pack *pack = cell_pack(cell_of(L));
+    pack_push_declaration(L, pack->flow_files[flow - pack->flows]);
+}
+
 void pack_push_guardrail(lua_State *L, const struct pack_guardrail *guardrail)
 {
     const struct pack *pack = cell_pack(cell_of(L));

@@ -52,6 +52,7 @@ void pack_drop(struct pack *pack)
     free(pack->resources);
     free(pack->resource_files);
     free(pack->flows);
+    free(pack->flow_files);
     free(pack->guardrails);
     free(pack->guardrail_files);
     free(pack->patterns);

@@ -1,0 +1,15 @@
+/* flow.h: what is asked of a flow before it becomes an execution. How it runs is flow_run (run.h). */
+#pragma once
+
+struct buf;
+struct err;
+struct pack;
+struct start_request;
+
+/* Is there such a flow, for such a resource, with such an input? Then the request's resource is the
+ * registered name and its action the flow's own, so that it is judged by these. -1 with ERR_BAD_REQUEST and a
+ * sentence. */
+int flow_admit(const struct pack *pack, struct start_request *request, struct err *err);
+
+/* "Restart deployments/api" */
+void flow_label(const struct pack *pack, const struct start_request *request, struct buf *out);
