@@ -10,6 +10,7 @@ kube-controller-manager kubernetes k8s.io/kubernetes/cmd/kube-controller-manager
 kube-scheduler          kubernetes k8s.io/kubernetes/cmd/kube-scheduler
 kubectl                 kubernetes k8s.io/kubernetes/cmd/kubectl
 kwok                    kwok       sigs.k8s.io/kwok/cmd/kwok
+kube-apiserver-old      kubernetes-1.24 k8s.io/kubernetes/cmd/kube-apiserver
 yaml-oracle             ../oracle  .'
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }

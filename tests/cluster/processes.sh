@@ -10,11 +10,13 @@ alive() {
 	pid=$(cat "$dir/pids/$1" 2>/dev/null) && grep -qF -- "$dir/" "/proc/$pid/cmdline" 2>/dev/null
 }
 
-# Starts program $1 with the other arguments, and remembers them for relaunch.
-launch() {
+# launch NAME ARG…: starts the program of that name, and remembers how, for relaunch.
+launch() { launch_as "$1" "$@"; }
+
+# launch_as NAME PROGRAM ARG…: the same where the program is called otherwise.
+launch_as() {
 	local name=$1
-	shift
-	printf '%s\n' "$(program_path "$name")" "$@" >"$dir/args/$name"
+	printf '%s\n' "$(program_path "$2")" "${@:3}" >"$dir/args/$name"
 	relaunch "$name"
 }
 
