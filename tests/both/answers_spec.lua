@@ -92,7 +92,7 @@ local function view(step, answer)
   return clean(obj)
 end
 
-describe("the demo cluster answers as a real API server when it", function()
+describe("the demo cluster answers as a real API server when it #newest", function()
   local both, ns
 
   setup(function()

@@ -1,4 +1,4 @@
--- What controllers do with objects, as far as a flow or a person relies on it. #controllers
+-- What controllers do with objects, as far as a flow or a person relies on it.
 
 local support = require "tests.spec.support"
 local cluster = require "tests.both.support"
@@ -20,7 +20,7 @@ local function eventually(what, test)
   return support.eventually(what, test, support.seconds(30))
 end
 
-describe("a life of objects #controllers", function()
+describe("a life of objects #newest", function()
   local space
 
   before_each(function()

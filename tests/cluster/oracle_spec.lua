@@ -121,13 +121,13 @@ describe("a manifest gives the same objects as with kubectl:", function()
 
   setup(function()
     a, b = cluster.namespace(), cluster.namespace()
-    for _, ns in ipairs { a, b } do
+    for _, ns in ipairs(cluster.old and {} or { a, b }) do -- nothing makes it there
       cluster.kubectl { "wait", "--for=create", "serviceaccount/default", "-n", ns, "--timeout=30s" }
     end
   end)
 
   for _, case in ipairs(cases) do
-    it(case[1], function()
+    it(case[1] .. (case.newest and " #newest" or ""), function()
       local text, changed = read(case[1]), edited(case)
       if case.needs then
         cluster.kubectl({ "apply", "--server-side", "-f", "-" }, read(case.needs))
@@ -255,6 +255,8 @@ describe("a manifest is refused with the server's reason:", function()
       end
       local words = { "apply", "--server-side", "--field-manager=moonsail", "-f", "-" }
       if not case.wide then table.move({ "-n", ns }, 1, 2, #words + 1, words) end
+      -- The oldest server leaves the check of fields to kubectl; here it is the server that is asked.
+      if cluster.old then words[#words + 1] = "--validate=false" end
       local theirs = cluster.try_kubectl(words, case[2], case.as)
       assert.equal(1, theirs.code)
       local ours = cluster.cli({ "apply", "-f", "-", "-n", ns, "--json", case.wide and "--cluster-wide" or nil }, {

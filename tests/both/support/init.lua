@@ -1,10 +1,12 @@
---- The cluster that the specs here run against: MOONSAIL_CLUSTER says demo (also when it says nothing) or real.
--- What is true of both is asked of both; `cluster.real` is for the few things that only one can show.
+--- The cluster that the specs here run against: MOONSAIL_CLUSTER says demo (also when it says nothing), real or
+-- old (real too, the oldest one, without controllers). What is true of all is asked of all; `cluster.real` is
+-- for the few things that only a real one can show, the tag #newest for what the old one has nobody to do.
 
 local support = require "tests.spec.support"
 local client = require "tests.both.support.client"
 
-local cluster = { real = os.getenv("MOONSAIL_CLUSTER") == "real" }
+local which = os.getenv("MOONSAIL_CLUSTER")
+local cluster = { real = which == "real" or which == "old", old = which == "old" }
 cluster.context = cluster.real and "test" or "demo"
 local backend = require(cluster.real and "tests.cluster.support" or "tests.both.support.demo")
 
