@@ -34,7 +34,33 @@ static int manifest_slurp(FILE *file, const char *name, struct buf *text, struct
     return 0;
 }
 
-static int manifest_file(const char *name, struct buf *out, struct err *err)
+void manifest_parts_free(struct manifest_parts *parts)
+{
+    for (size_t i = 0; i < parts->count; i++)
+        free(parts->items[i].name);
+    free(parts->items);
+    *parts = (struct manifest_parts){0};
+}
+
+const char *manifest_part_of(const struct manifest_parts *parts, size_t *line)
+{
+    size_t i = parts->count;
+    while (i > 1 && parts->items[i - 1].line > *line)
+        i--;
+    *line -= parts->items[i - 1].line - 1;
+    return parts->items[i - 1].name;
+}
+
+static void manifest_add_part(struct manifest_parts *parts, const char *name, const struct buf *before)
+{
+    size_t line = 1;
+    for (size_t i = 0; i < before->len; i++)
+        line += before->data[i] == '\n';
+    parts->items = mem_grow(parts->items, (parts->count + 1) * sizeof(*parts->items));
+    parts->items[parts->count++] = (struct manifest_part){.name = mem_str(name), .line = line};
+}
+
+static int manifest_file(const char *name, struct buf *out, struct manifest_parts *parts, struct err *err)
 {
     bool standard = str_eq(name, "-");
     FILE *file = standard ? stdin : fopen(name, "re");
@@ -56,6 +82,7 @@ static int manifest_file(const char *name, struct buf *out, struct err *err)
     }
     if (out->len)
         buf_puts(out, "\n---\n");
+    manifest_add_part(parts, standard ? "standard input" : name, out);
     buf_append(out, text.data, text.len);
 out:
     bundle_free(&bundle);
@@ -71,7 +98,7 @@ static int manifest_wanted(const struct dirent *entry)
     return name[0] != '.' && (str_ends(name, ".yaml") || str_ends(name, ".yml") || str_ends(name, ".json"));
 }
 
-static int manifest_folder(const char *dir, struct buf *out, struct err *err)
+static int manifest_folder(const char *dir, struct buf *out, struct manifest_parts *parts, struct err *err)
 {
     struct dirent **entries;
     int rc = 0, n = scandir(dir, &entries, manifest_wanted, alphasort);
@@ -82,7 +109,7 @@ static int manifest_folder(const char *dir, struct buf *out, struct err *err)
     for (int i = 0; i < n; i++) {
         char *path = mem_printf("%s/%s", dir, entries[i]->d_name);
         if (rc == 0)
-            rc = manifest_file(path, out, err);
+            rc = manifest_file(path, out, parts, err);
         free(path);
         free(entries[i]);
     }
@@ -90,13 +117,22 @@ static int manifest_folder(const char *dir, struct buf *out, struct err *err)
     return rc;
 }
 
-int manifest_read(const char *const *names, struct buf *out, struct err *err)
+int manifest_read_parts(const char *const *names, struct buf *out, struct manifest_parts *parts,
+                        struct err *err)
 {
     for (; *names; names++) {
         struct stat st;
         bool folder = !str_eq(*names, "-") && stat(*names, &st) == 0 && S_ISDIR(st.st_mode);
-        if (folder ? manifest_folder(*names, out, err) : manifest_file(*names, out, err))
+        if (folder ? manifest_folder(*names, out, parts, err) : manifest_file(*names, out, parts, err))
             return -1;
     }
     return 0;
+}
+
+int manifest_read(const char *const *names, struct buf *out, struct err *err)
+{
+    struct manifest_parts parts = {0};
+    int rc = manifest_read_parts(names, out, &parts, err);
+    manifest_parts_free(&parts);
+    return rc;
 }
