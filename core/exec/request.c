@@ -237,8 +237,8 @@ static int request_check(const struct start_request *r, struct err *err)
             return err_code(err, ERR_BAD_REQUEST, "the manifest is empty");
         return 0;
     }
-    if (!str_empty(r->intent) && str_empty(r->command))
-        return err_code(err, ERR_BAD_REQUEST, "no flow is named \"%s\"", r->intent);
+    if (start_request_is_flow(r))
+        return 0;
     if (str_empty(r->command))
         return err_code(err, ERR_BAD_REQUEST,
                         "nothing to do: give a command, or intent \"apply-yaml\" with a manifest in yaml");
@@ -378,7 +378,12 @@ bool start_request_is_flow(const struct start_request *r)
     return !start_request_is_apply(r) && !str_empty(r->intent) && str_empty(r->command);
 }
 
+bool start_request_is_command(const struct start_request *r)
+{
+    return !start_request_is_apply(r) && !start_request_is_flow(r);
+}
+
 bool start_request_is_kubernetes(const struct start_request *r)
 {
-    return start_request_is_apply(r) || r->kubernetes_equivalent;
+    return start_request_is_apply(r) || start_request_is_flow(r) || r->kubernetes_equivalent;
 }
