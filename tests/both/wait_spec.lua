@@ -20,7 +20,7 @@ local function wait(ns, manifest, ...)
   return cluster.cli({ "apply", "-f", "-", "-n", ns, "--wait", ... }, { stdin = manifest, limit = support.seconds(90) })
 end
 
-describe("moonsail apply --wait", function()
+describe("moonsail apply --wait #newest", function()
   local ns
 
   setup(function() ns = cluster.namespace() end)
