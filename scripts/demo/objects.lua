@@ -356,7 +356,7 @@ function M.end_of(r, obj, options)
   if obj.metadata.deletionTimestamp then return obj end
   local ending = fields.copy(obj)
   ending.metadata.deletionTimestamp = store.now()
-  local seconds = grace or obj.spec.terminationGracePeriodSeconds or 30
+  local seconds = grace or obj.spec and obj.spec.terminationGracePeriodSeconds or 30
   ending.metadata.deletionGracePeriodSeconds = r.kind.kind == "Pod" and seconds or 0
   if r.kind.kind == "Namespace" then ending.status = { phase = "Terminating" } end
   if r.kind.generation and r.kind.kind ~= "Pod" then ending.metadata.generation = (obj.metadata.generation or 0) + 1 end

@@ -20,7 +20,8 @@ local function drop_server_fields(ctx, obj)
     dropped[#dropped + 1] = "metadata.managedFields"
     obj.metadata.managedFields = nil
   end
-  if #dropped > 0 then
+  -- What is fetched and edited carries them always.
+  if #dropped > 0 and not ctx.document.base then
     ctx:line("%s: %s of the manifest is not sent, it belongs to the server", object.text(obj),
       table.concat(dropped, " and "))
   end

@@ -82,13 +82,34 @@ local function since(live, manager)
   return ""
 end
 
--- The newest manager, not of a subresource, whose fields hold the path (as far as it goes by names).
-local function owner_of(live, names)
+-- The field set of a list's item, which FieldsV1 names by its keys as JSON: k:{"name":"web"}.
+local function item_fields(fields, key)
+  for name, below in next, fields do
+    local keys = name:sub(1, 2) == "k:" and cjson.decode(name:sub(3))
+    local text = keys and key
+    for field, value in next, keys or {} do
+      text = text:gsub(('%s="%s",?'):format(field, (tostring(value):gsub("%p", "%%%0"))), "", 1)
+    end
+    if text == "[]" then return below end
+  end
+end
+
+-- The fields below a step of a change's path: a name, or a list's item.
+local function fields_below(fields, step)
+  if type(fields) ~= "table" then return nil end
+  if type(step) == "string" then return fields["f:" .. step] end
+  local items = fields["f:" .. step.field]
+  return items and item_fields(items, step.key)
+end
+
+-- The newest manager, not of a subresource, that has the place of a change (of lib.merge).
+local function owner_of(live, change)
   local newest
   for _, entry in ipairs(live.metadata.managedFields or {}) do
     local at = entry.fieldsV1
-    for _, name in ipairs(names) do at = type(at) == "table" and at["f:" .. name] or nil end
-    if at ~= nil and not entry.subresource and (not newest or tostring(entry.time) > tostring(newest.time)) then
+    for _, step in ipairs(change.path) do at = fields_below(at, step) end
+    at = fields_below(at, change.key and { field = change.field, key = change.key } or change.field)
+    if at and not entry.subresource and (not newest or tostring(entry.time) >= tostring(newest.time)) then
       newest = entry
     end
   end
@@ -97,16 +118,7 @@ end
 
 -- A field that an edit changes (a change of lib.merge) and that is something else in `live` now.
 function M.of_change(field, change, now, live)
-  local names = {}
-  for _, step in ipairs(change.path) do
-    if type(step) == "table" then
-      names[#names + 1] = step.field
-      break
-    end
-    names[#names + 1] = step
-  end
-  if #names == #change.path then names[#names + 1] = change.field end
-  local owner = owner_of(live, names)
+  local owner = owner_of(live, change)
   return {
     field = field:sub(1, 1000), live = M.short(now, live), manager = owner and owner.manager or "",
     since = owner and type(owner.time) == "string" and owner.time or "",

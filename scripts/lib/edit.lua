@@ -18,11 +18,12 @@ local function own_part(obj)
   return copy
 end
 
--- The changes whose place changed meanwhile, to something else, as conflicts.
-local function conflicts_of(changes, live)
+-- The changes whose place in `own` (the live object without what is the server's) is something else by now, as
+-- conflicts.
+local function conflicts_of(changes, own, live)
   local found = {}
   for _, change in ipairs(changes) do
-    local now = merge.value(live, change)
+    local now = merge.value(own, change)
     if not object.equal(now, change.from) and not object.equal(now, change.to) then
       found[#found + 1] = conflict.of_change(merge.field(change), change, now, live)
     end
@@ -33,7 +34,9 @@ end
 local function refuse(ctx, changes, conflicts, live)
   ctx:conflicts(conflicts)
   local texts = {}
-  for i, c in ipairs(conflicts) do texts[i] = ("%s (now %s)"):format(c.field, c.live ~= "" and c.live or "not there") end
+  for i, c in ipairs(conflicts) do
+    texts[i] = ("%s (now %s)"):format(c.field, c.live ~= "" and c.live or "not there")
+  end
   ctx:fail("changed meanwhile, and this edit changes it too: %s; fetch it anew, or send it with force (%d of %d "
     .. "changes; resourceVersion %s)", table.concat(texts, ", "), #conflicts, #changes, live.metadata.resourceVersion)
 end
@@ -47,7 +50,7 @@ end
 local function try(ctx, obj, base, live)
   local changes = merge.changes(own_part(base), own_part(obj))
   local own = own_part(live)
-  local conflicts = conflicts_of(changes, own)
+  local conflicts = conflicts_of(changes, own, live)
   if #conflicts > 0 and not ctx.request.force then refuse(ctx, changes, conflicts, live) end
   local patch = patched(own, changes)
   if not patch then return live, "unchanged" end
