@@ -27,9 +27,9 @@ struct command {
     int (*run)(const struct flags *flags); /* returns the exit code */
 };
 
-extern const struct command command_serve, command_apply, command_run, command_list, command_logs,
-    command_attach, command_cancel, command_check, command_doctor, command_version, command_completion,
-    command_man, command_demo, command_test, command_new;
+extern const struct command command_serve, command_apply, command_run, command_flow, command_list,
+    command_logs, command_attach, command_cancel, command_check, command_doctor, command_version,
+    command_completion, command_man, command_demo, command_test, command_new;
 
 /* All of them, ends with NULL; those with hidden set are for the build, not for people. */
 const struct command *const *command_all(void);

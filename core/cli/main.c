@@ -11,9 +11,9 @@
 #include <stdlib.h>
 
 static const struct command *const commands[] = {
-    &command_serve,      &command_apply, &command_run,  &command_list, &command_logs,   &command_attach,
-    &command_cancel,     &command_check, &command_test, &command_new,  &command_doctor, &command_version,
-    &command_completion, &command_man,   &command_demo, NULL,
+    &command_serve,   &command_apply,      &command_run,   &command_flow, &command_list, &command_logs,
+    &command_attach,  &command_cancel,     &command_check, &command_test, &command_new,  &command_doctor,
+    &command_version, &command_completion, &command_man,   &command_demo, NULL,
 };
 
 const struct command *const *command_all(void)

@@ -1,6 +1,7 @@
 /* What scripts have registered: kinds, flows, guardrails. */
 #include "base/str.h"
 #include "edge/rest-internal.h"
+#include "exec/flow.h"
 #include "kube/cluster.h"
 #include "script/pack.h"
 
@@ -87,7 +88,7 @@ static bool scripts_offers(const struct pack *pack, const struct pack_resource *
 {
     bool offered = scripts_name(r->flows, flow->name);
     for (const char *const *name = flow->resources; !offered && *name; name++)
-        offered = pack_resource(pack, *name) == pack_resource(pack, r->name);
+        offered = str_eq(*name, "*") || pack_resource(pack, *name) == pack_resource(pack, r->name);
     return offered;
 }
 
@@ -176,18 +177,8 @@ void rest_flows(struct exchange *x)
     size_t count = 0;
     const struct pack_flow *flows = pack_flows(pack, &count);
     scripts_begin(&w, pack, "flows");
-    for (size_t i = 0; i < count; i++) {
-        jsonw_begin_object(&w);
-        jsonw_member(&w, "name", flows[i].name);
-        jsonw_member(&w, "label", flows[i].label);
-        jsonw_member(&w, "help", flows[i].help);
-        jsonw_member(&w, "action", flows[i].action);
-        scripts_strings(&w, "resources", flows[i].resources);
-        jsonw_key(&w, "input");
-        jsonw_raw(&w, flows[i].input, strlen(flows[i].input));
-        jsonw_member(&w, "source", flows[i].file);
-        jsonw_end_object(&w);
-    }
+    for (size_t i = 0; i < count; i++)
+        flow_write(&w, &flows[i]);
     scripts_send(x, &w, pack);
 }
 

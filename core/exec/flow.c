@@ -115,6 +115,24 @@ int flow_admit(const struct pack *pack, struct start_request *r, struct err *err
     return 0;
 }
 
+void flow_write(struct json_writer *w, const struct pack_flow *flow)
+{
+    jsonw_begin_object(w);
+    jsonw_member(w, "name", flow->name);
+    jsonw_member(w, "label", flow->label);
+    jsonw_member(w, "help", flow->help);
+    jsonw_member(w, "action", flow->action);
+    jsonw_key(w, "resources");
+    jsonw_begin_array(w);
+    for (const char *const *one = flow->resources; *one; one++)
+        jsonw_string(w, *one);
+    jsonw_end_array(w);
+    jsonw_key(w, "input");
+    jsonw_raw(w, flow->input, strlen(flow->input));
+    jsonw_member(w, "source", flow->file);
+    jsonw_end_object(w);
+}
+
 void flow_label(const struct pack *pack, const struct start_request *r, struct buf *out)
 {
     const struct pack_flow *flow = pack ? pack_flow(pack, r->intent) : NULL;

@@ -9,9 +9,9 @@ local MANAGER = "moonsail"
 local DEFAULT_TAKE_OVER = { "kubectl-client-side-apply", "before-first-apply" }
 local LAST_APPLIED = "f:kubectl.kubernetes.io/last-applied-configuration"
 
-local function take_over(ctx)
+local function take_over(ctx, managers)
   local names = {}
-  for _, name in ipairs(ctx.request.takeOver or DEFAULT_TAKE_OVER) do names[name] = true end
+  for _, name in ipairs(managers or ctx.request.takeOver or DEFAULT_TAKE_OVER) do names[name] = true end
   return names
 end
 
@@ -89,10 +89,10 @@ local function names_of(live, names)
   return table.concat(found, " and ")
 end
 
--- Makes the fields of the managers to take over ours in the live object. Returns the live object as it
--- is then. Somebody else may write meanwhile: a conflict is looked at anew, five times at most.
-function M.take(ctx, live)
-  local names = take_over(ctx)
+-- Makes the fields of the managers to take over (or of `managers`, a list) ours in the live object. Returns
+-- the live object as it is then. Somebody else may write meanwhile: a conflict is looked at anew, five times at most.
+function M.take(ctx, live, managers)
+  local names = take_over(ctx, managers)
   for attempt = 1, 5 do
     local managed = upgraded(live.metadata.managedFields or {}, names)
     if not managed then return live end
@@ -103,7 +103,8 @@ function M.take(ctx, live)
       }, { type = "json" })
     end)
     if result then
-      ctx:line("%s: the fields of %s are now managed by %s", object.text(live), names_of(live, names), MANAGER)
+      ctx:line("%s: the fields of %s %s managed by %s", object.text(live), names_of(live, names),
+        ctx.dry_run and "would be" or "are now", MANAGER)
       return result
     end
     if err.status ~= 409 or attempt == 5 then error(err, 0) end

@@ -14,7 +14,7 @@ describe("moonsail without a host", function()
   it("shows its commands, and each command its flags with their environment names", function()
     local help = cli { "--help" }
     assert.equal(0, help.code)
-    for _, command in ipairs { "serve", "apply", "run", "list", "logs", "attach", "cancel", "check", "doctor",
+    for _, command in ipairs { "serve", "apply", "run", "flow", "list", "logs", "attach", "cancel", "check", "doctor",
       "version", "completion" } do
       assert.matches("\n  " .. command .. " ", help.stdout)
       local own = cli { command, "--help" }

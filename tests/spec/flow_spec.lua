@@ -192,4 +192,17 @@ describe("a flow", function()
     assert.equal("cancelled", complete.outcome)
     assert.not_equal(0, support.run({ "pgrep", "-r", "D,I,R,S,T", "-g", first[#first].text }).code)
   end)
+
+  it("that is dropped into a folder is there at once, in the list and to run", function()
+    local offered = host:get("/api/flows").text
+    assert.matches('"name":"pause-rollout"', offered, 1, true)
+    local function pause(...)
+      return support.cli({ "flow", "pause-rollout", "deployments/web", ... }, { home = host.process.home })
+    end
+    local paused = pause()
+    assert.equal(0, paused.code, paused.stderr)
+    assert.equal("deployment.apps/web paused\n", paused.stdout)
+    assert.equal("deployment.apps/web is paused already\n", pause().stdout)
+    assert.equal("deployment.apps/web resumed\n", pause("-i", "paused=false").stdout)
+  end)
 end)
