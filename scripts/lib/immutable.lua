@@ -173,19 +173,28 @@ end
 -- Kinds whose objects cannot have another name than theirs.
 local NAME_IS_FIXED = { APIService = true }
 
+-- Out of a Service for the trial: addresses and ports that the old one holds, and that its end sets free.
+local function without_held(spec, held)
+  local function is_held(field) return spec[field] == nil or object.equal(spec[field], held[field]) end
+  if spec.clusterIP ~= "None" and is_held "clusterIP" and is_held "clusterIPs" then
+    spec.clusterIP, spec.clusterIPs = nil, nil
+  end
+  if is_held "healthCheckNodePort" then spec.healthCheckNodePort = nil end
+  local ports = {}
+  for _, port in ipairs(map(held.ports)) do ports[port.nodePort or 0] = true end
+  for _, port in ipairs(map(spec.ports)) do
+    if ports[port.nodePort or 0] then port.nodePort = nil end
+  end
+end
+
 -- Asks the server whether it would take the manifest as a new object: as one with another name, which a dry-run
--- creates. What only the old one stands in the way of is left out.
-local function try_as_new(ctx, obj)
+-- creates.
+local function try_as_new(ctx, obj, live)
   if NAME_IS_FIXED[obj.kind] then return end
   local trial = ctx:copy(obj)
   trial.metadata = { namespace = obj.metadata.namespace, labels = trial.metadata.labels,
     annotations = trial.metadata.annotations, generateName = obj.metadata.name:sub(1, 50) .. "-" }
-  if trial.kind == "Service" then
-    local spec = map(trial.spec)
-    spec.clusterIP = spec.clusterIP == "None" and "None" or nil
-    spec.clusterIPs, spec.healthCheckNodePort = nil, nil
-    for _, port in ipairs(map(spec.ports)) do port.nodePort = nil end
-  end
+  if trial.kind == "Service" then without_held(map(trial.spec), map(live.spec)) end
   local _, err = ctx:try(function() return ctx:create_trial(trial) end)
   if err and not err.message:find("exceeded quota", 1, true) then
     err.message = "it cannot be made anew, and was left as it is: " .. err.message
@@ -228,7 +237,7 @@ end
 function M.recreate(ctx, obj, live, why)
   local text = object.text(obj)
   obj.metadata.uid, obj.metadata.resourceVersion = nil, nil
-  try_as_new(ctx, obj)
+  try_as_new(ctx, obj, live)
   local propagation = propagation_of(ctx, obj, live)
   local rest = propagation == "Orphan" and ", its Pods go on" or ""
   if ctx.dry_run then

@@ -88,7 +88,7 @@ local function judge(ctx, w, why, count, now)
     ctx:fail("%s does not become ready, and nothing got better for %d s: %s", w.text, BAD_SECONDS,
       join(why, w.reasons))
   elseif now >= w.deadline then
-    ctx:fail("%s is not ready after %d s: %s", w.text, w.timeout, join(why, w.reasons))
+    ctx:fail("%s is not ready after %d s: %s", w.text, math.ceil(w.timeout), join(why, w.reasons))
   end
 end
 
@@ -175,7 +175,7 @@ function M.until_gone(ctx, ref, options)
     if obj and uid and obj.metadata.uid ~= uid then return end
     local left = deadline - ctx:clock()
     if left <= 0 then
-      ctx:fail("%s is not gone after %d s: %s", text, timeout,
+      ctx:fail("%s is not gone after %d s: %s", text, math.ceil(timeout),
         obj and held(obj) or "the API server does not answer: " .. tostring(problem))
     end
     local seconds = math.min(left, LOOK_SECONDS)

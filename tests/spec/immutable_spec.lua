@@ -108,6 +108,7 @@ describe("an object that is made anew", function()
     ctx.request.recreate = true
     function ctx.create_trial(_, obj)
       calls[#calls + 1] = "trial " .. obj.metadata.generateName
+      ctx.trial_spec = obj.spec
       if fields.trial then error(fields.trial, 0) end
       return obj
     end
@@ -153,6 +154,20 @@ describe("an object that is made anew", function()
     immutable.resolve(ctx, refusal(SELECTOR), object "Deployment", live_of("Deployment", {}))
     assert.same({ "trial x-" }, calls)
     assert.same({ "deployment.apps/x would be deleted and made anew: spec.selector cannot be changed" }, ctx.lines)
+  end)
+
+  it("is tried with the address and ports of its own that the old one does not hold", function()
+    local held = { clusterIP = "10.0.0.5", clusterIPs = { "10.0.0.5" }, ports = { { port = 80, nodePort = 30001 } } }
+    local function tried(spec)
+      local live = live_of("Service", held)
+      local ctx = rig { timeline = { { at = 0, object = live } } }
+      immutable.recreate(ctx, object("Service", { spec = spec }), live, "why")
+      return ctx.trial_spec
+    end
+    assert.same({ ports = { { port = 80 } } }, tried { clusterIP = "10.0.0.5", ports = { { port = 80, nodePort = 30001 } } })
+    assert.same({ clusterIP = "10.0.0.9", ports = { { port = 80, nodePort = 30002 } } },
+      tried { clusterIP = "10.0.0.9", ports = { { port = 80, nodePort = 30002 } } })
+    assert.same({ clusterIP = "None", clusterIPs = { "10.0.0.5" } }, tried { clusterIP = "None", clusterIPs = { "10.0.0.5" } })
   end)
 
   it("keeps the Pods of a StatefulSet where the new one can take them over", function()
