@@ -80,6 +80,7 @@ local COLUMNS = {
     { "Ready", function(o) return s(o).readyReplicas or 0 end },
   },
   StatefulSet = { { "Ready", function(o) return counts(s(o).readyReplicas, o.spec.replicas) end } },
+  ControllerRevision = { { "Revision", function(o) return o.revision end } },
   DaemonSet = {
     { "Desired", function(o) return s(o).desiredNumberScheduled or 0 end },
     { "Current", function(o) return s(o).currentNumberScheduled or 0 end },
@@ -109,7 +110,9 @@ local COLUMNS = {
   ServiceAccount = { { "Secrets", function(o) return #(o.secrets or {}) end } },
   Namespace = { { "Status", function(o) return s(o).phase end } },
   Node = {
-    { "Status", function(o) return condition(o, "Ready") and "Ready" or "NotReady" end },
+    { "Status", function(o)
+      return (condition(o, "Ready") and "Ready" or "NotReady") .. (o.spec.unschedulable and ",SchedulingDisabled" or "")
+    end },
     { "Roles", function() return "<none>" end },
     { "Version", function(o) return s(o).nodeInfo and s(o).nodeInfo.kubeletVersion or "" end },
   },

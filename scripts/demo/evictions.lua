@@ -25,20 +25,19 @@ local function counts(pod)
   return phase ~= "Succeeded" and phase ~= "Failed" and phase ~= "Pending" and not pod.metadata.deletionTimestamp
 end
 
-local function refuse(message, cause)
-  status.fail(429, "TooManyRequests", message, { causes = list { { reason = "DisruptionBudget", message = cause } } })
+local function refuse(cause)
+  status.fail(429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.",
+    { causes = list { { reason = "DisruptionBudget", message = cause } } })
 end
 
 -- Takes one of the disruptions that are allowed.
 local function spend(budget, dry)
   local s, name = budget.status, budget.metadata.name
   if (s.observedGeneration or 0) < (budget.metadata.generation or 0) then
-    refuse("Cannot evict pod as it would violate the pod's disruption budget.",
-      ("The disruption budget %s is still being processed by the server."):format(name))
+    refuse(("The disruption budget %s is still being processed by the server."):format(name))
   elseif s.disruptionsAllowed <= 0 then
-    refuse("Cannot evict pod as it would violate the pod's disruption budget.",
-      ("The disruption budget %s needs %d healthy pods and has %d currently"):format(name, s.desiredHealthy,
-        s.currentHealthy))
+    refuse(("The disruption budget %s needs %d healthy pods and has %d currently"):format(name, s.desiredHealthy,
+      s.currentHealthy))
   end
   if dry then return end
   write.change(BUDGETS, budget, "status", function(copy)
@@ -50,7 +49,7 @@ end
 function M.create(r, pod, eviction)
   local meta = type(eviction) == "table" and type(eviction.metadata) == "table" and eviction.metadata or {}
   if meta.name and meta.name ~= r.name then
-    status.bad("name in URL does not match name in Eviction object: %s != %s", r.name, meta.name)
+    status.bad("name in URL does not match name in Eviction object")
   end
   local options = type(eviction) == "table" and type(eviction.deleteOptions) == "table" and eviction.deleteOptions or {}
   local dry = r.dry or is_list(options.dryRun) and #options.dryRun > 0

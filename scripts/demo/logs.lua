@@ -90,28 +90,18 @@ local function yes(r, name)
   return r.query[name] == "true" or r.query[name] == "1"
 end
 
-local function names(list_of)
-  local found = {}
-  for i, c in ipairs(list_of or {}) do found[i] = c.name end
-  return found
-end
-
 local function container_of(r, pod)
-  local wanted, all = r.query.container, pod.spec.containers
-  if (wanted or "") == "" then
-    if #all == 1 then return all[1] end
-    local init = names(pod.spec.initContainers)
-    status.bad("a container name must be specified for pod %s, choose one of: [%s]%s", r.name,
-      table.concat(names(all), " "), #init > 0 and (" or one of the init containers: [%s]"):format(
-        table.concat(init, " ")) or "")
+  local wanted = r.query.container or ""
+  if wanted == "" and #pod.spec.containers == 1 then return pod.spec.containers[1] end
+  local names = {}
+  for _, all in ipairs { pod.spec.initContainers or {}, pod.spec.containers } do
+    for _, c in ipairs(all) do
+      if c.name == wanted then return c end
+      names[#names + 1] = c.name
+    end
   end
-  for _, c in ipairs(all) do
-    if c.name == wanted then return c end
-  end
-  for _, c in ipairs(pod.spec.initContainers or {}) do
-    if c.name == wanted then return c end
-  end
-  status.bad("container %s is not valid for pod %s", wanted, r.name)
+  if wanted ~= "" then status.bad("container %s is not valid for pod %s", wanted, r.name) end
+  status.bad("a container name must be specified for pod %s, choose one of: [%s]", r.name, table.concat(names, " "))
 end
 
 local WAITS = { ErrImagePull = "image can't be pulled", ImagePullBackOff = "trying and failing to pull image" }

@@ -70,6 +70,27 @@ describe("a life of objects #newest", function()
       return not cluster.get("pod", first, space) and cluster.get("deployment", "web", space).status.readyReplicas == 2
     end)
     assert.equal(404, evict("nobody").status)
+    local misnamed = cluster.request("POST", cluster.path("pod", space) .. "/" .. pods()[1].metadata.name .. "/eviction",
+      { apiVersion = "policy/v1", kind = "Eviction", metadata = { name = "another", namespace = space } })
+    assert.same({ 400, "name in URL does not match name in Eviction object" }, { misnamed.status, misnamed.json().message })
+  end)
+
+  it("asks which container's log is meant, and refuses what cannot be", function()
+    cluster.create("pod", space, { metadata = { name = "two" }, spec = {
+      initContainers = list { { name = "before", image = "example/i:1" } },
+      containers = list { { name = "a", image = "example/a:1" }, { name = "b", image = "example/b:1" } } } })
+    eventually("it has a node", function() return cluster.get("pod", "two", space).spec.nodeName end)
+    local function said(query)
+      local answer = cluster.request("GET", cluster.path("pod", space) .. "/two/log?" .. query)
+      return { answer.status, answer.json().reason, answer.json().message }
+    end
+    assert.same({ 400, "BadRequest", "a container name must be specified for pod two, choose one of: [before a b]" }, said "")
+    assert.same({ 400, "BadRequest", "container c is not valid for pod two" }, said "container=c")
+    assert.same({ 422, "Invalid", 'PodLogOptions "two" is invalid: tailLines: Invalid value: -1: must be greater than or equal to 0' },
+      said "container=a&tailLines=-1")
+    assert.same({ 422, "Invalid", 'PodLogOptions "two" is invalid: sinceSeconds: Invalid value: 0: must be greater than 0' },
+      said "container=a&sinceSeconds=0")
+    assert.equal(404, cluster.request("GET", cluster.path("pod", space) .. "/none/log").status)
   end)
 
   it("keeps what a Deployment was before, numbered, and goes back to it as a new revision", function()
@@ -135,6 +156,10 @@ describe("a life of objects #newest", function()
     cluster.create("deployment", space, workload("Deployment", "web", { replicas = 3 }))
     ready("deployment", "web", 3)
     for _, pod in ipairs(pods()) do assert.equal(nodes[2].metadata.name, pod.spec.nodeName) end
+    local shown = cluster.request("GET", "/api/v1/nodes", nil, { accept = "application/json;as=Table;v=v1;g=meta.k8s.io" }).json()
+    for _, row in ipairs(shown.rows) do
+      assert.equal(row.cells[1] == nodes[1].metadata.name and "Ready,SchedulingDisabled" or "Ready", row.cells[2])
+    end
     close(nodes[2], true)
     cluster.patch("deployment", "web", space, { spec = { replicas = 4 } }, { type = "merge" })
     eventually("one finds no place, and an event says why", function()
