@@ -28,13 +28,14 @@
 ---@field action string the permission that it needs on its target: "update"
 ---@field resources string[] names of the resources that it is offered on
 ---@field input? table<string, moonsail.Parameter>
----@field run fun(ctx: moonsail.Ctx, input: table)
+---@field run fun(ctx: moonsail.Ctx, input: table): { summary: string }? the summary is its last line
 ---@field api? integer
 
 ---@class moonsail.Parameter
 ---@field type "string"|"integer"|"number"|"boolean"|"list"|"object"
 ---@field default? any
 ---@field required? boolean
+---@field enum? any[] the values that it may have
 ---@field help? string
 
 ---@class moonsail.Guardrail
@@ -125,6 +126,7 @@
 ---@field request moonsail.Request what was asked
 ---@field user { name: string, role: string } by whom
 ---@field dry_run boolean nothing may change
+---@field target moonsail.Ref in a flow: its object
 local ctx = {}
 
 ---Says what happens now.
@@ -177,6 +179,15 @@ function ctx:list(target, options) end
 ---@return moonsail.Object
 function ctx:create(obj) end
 
+---Asks the server whether it would create such an object, and creates none.
+---@param obj moonsail.Object
+---@return moonsail.Object
+function ctx:create_trial(obj) end
+
+---Asks a Pod to go, as its disruption budgets allow; where they do not, it raises with status 429.
+---@param pod moonsail.Target
+function ctx:evict(pod) end
+
 ---PUT.
 ---@param obj moonsail.Object
 ---@return moonsail.Object
@@ -226,6 +237,51 @@ function ctx:may(action, target) end
 ---Waits; others run meanwhile.
 ---@param seconds number 0 to 3600
 function ctx:sleep(seconds) end
+
+---Waits until the target is ready, telling how far it is and what hinders it; returns nothing, or fails with why not.
+---@param target moonsail.Target
+---@param options? { timeout?: number } seconds; 300
+---@param ready? fun(obj: moonsail.Object, ctx: moonsail.Ctx): boolean?, string? asked before what is known of the kind
+function ctx:wait(target, options, ready) end
+
+---Waits until the target is gone.
+---@param target moonsail.Target
+---@param options? { timeout?: number, uid?: string }
+function ctx:wait_gone(target, options) end
+
+---Waits until the object is another one than that of a resourceVersion, so many seconds at most.
+---@param target moonsail.Target
+---@param version string
+---@param seconds number
+---@return moonsail.Object? changed, string? why "deleted" or "timeout"
+function ctx:next_change(target, version, seconds) end
+
+---Seconds that only grow, for measuring.
+---@return number
+function ctx:clock() end
+
+---Brings a Pod's log as lines, to its end.
+---@param pod moonsail.Target
+---@param options? { container?: string, follow?: boolean, tail?: integer, since?: integer, previous?: boolean, timestamps?: boolean, prefix?: string }
+function ctx:logs(pod, options) end
+
+---Runs a command, its lines as this flow's. Returns its exit code and, with capture, what it printed.
+---@param command string
+---@param args? string[]
+---@param options? { stdin?: string, capture?: boolean, quiet?: boolean, timeout?: number, dry_run_safe?: boolean } dry_run_safe: it only reads
+---@return integer code, string? output
+function ctx:exec(command, args, options) end
+
+---Starts fn as a task beside this one.
+---@param fn fun()
+function ctx:spawn(fn) end
+
+---Waits until every task has ended, and raises the first error of one.
+function ctx:all() end
+
+---Runs fn at the end of the flow, however it ends; the last one first.
+---@param fn fun()
+function ctx:defer(fn) end
 
 ---The time, RFC 3339 in UTC.
 ---@return string
@@ -331,6 +387,8 @@ local testing = {}
 ---@field may? table<string, boolean> { delete = false }: what the user may not
 ---@field unserved? string[] versions that the cluster does not serve: { "policy/v1" }
 ---@field cluster_scoped? string[] custom kinds without a namespace
+---@field commands? table<string, integer|fun(args: string[], options: table): integer, string?> what ctx:exec finds: exit code, output
+---@field logs? table<string, string|fun(options: table): string> by Pod: its log
 ---@field on_sleep? fun(t: moonsail.Test, slept: number) what happens meanwhile
 
 ---A ctx over a cluster in memory.
@@ -376,6 +434,7 @@ function testing.failure(fn) end
 ---@field counts { created: integer, configured: integer, unchanged: integer, deleted: integer }
 ---@field calls { verb: string, ref: string, namespace: string, body: any, subresource: string?, query: string? }[]
 ---@field remembered { before: moonsail.Object?, after: moonsail.Object? }[] for an undo
+---@field executed { command: string, args: string[], options: table }[]
 ---@field slept number seconds; time passes in no other way
 local Test = {}
 
@@ -386,10 +445,11 @@ local Test = {}
 ---@return moonsail.Outcome
 function Test:apply(resource, obj, base) end
 
----Runs a flow on an object that is in the cluster.
+---Runs a flow on its target, and what it has deferred. Returns its summary, where it has one.
 ---@param flow moonsail.Flow
 ---@param input? table
----@param target? moonsail.Target
+---@param target moonsail.Target
+---@return string?
 function Test:flow(flow, input, target) end
 
 ---What a guardrail says to an object.
@@ -413,7 +473,7 @@ function Test:remove(target) end
 ---@return moonsail.Object?
 function Test:get(target) end
 
----The next calls of a verb (get list create update patch apply delete) on the target fail; nil: on any.
+---The next calls of a verb (get list create update patch apply delete evict) on the target fail; nil: on any.
 ---@param verb string
 ---@param target moonsail.Target?
 ---@param with { status?: integer, reason?: string, message?: string, details?: table, code?: string }

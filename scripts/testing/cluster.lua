@@ -1,5 +1,8 @@
 -- testing/cluster.lua: a cluster that is in memory: the demo cluster's server-side apply, defaults and checks,
 -- without its controllers. A kind that it does not know is taken as a custom one.
+local defaults = require "demo.defaults"
+local evictions = require "demo.evictions"
+local hpa = require "demo.hpa"
 local json = require "testing.json"
 local kinds = require "demo.kinds"
 local objects = require "demo.objects"
@@ -50,14 +53,23 @@ local function namespace_of(kind, target, otherwise)
   return meta.namespace or otherwise
 end
 
--- Puts an object as it is, unchecked: what a cluster would have at this moment. Returns it.
+-- As the cluster keeps it: in the version that is stored, with the defaults of its kind.
+local function stored(obj, kind, version)
+  if kind.custom then return obj end
+  if version ~= kind.stored and kind.kind == "HorizontalPodAutoscaler" then obj = hpa.to_v2(obj) end
+  obj.apiVersion = kinds.api_version(kind, kind.stored)
+  return defaults.fill(obj, kind)
+end
+
+-- Puts an object, unchecked, as a cluster would have it at this moment. Returns it.
 function M.put(cluster, obj, namespace)
   obj = json.carry(obj, "object")
   for _, field in ipairs(FIELDS) do
     if obj[field] == nil then error("an object has apiVersion, kind and metadata; this one has no " .. field, 0) end
   end
-  local kind = M.kind(cluster, obj.apiVersion, obj.kind)
+  local kind, version = M.kind(cluster, obj.apiVersion, obj.kind)
   if not kind then error(("%s is not served here"):format(obj.apiVersion), 0) end
+  obj = stored(obj, kind, version)
   local meta = obj.metadata
   meta.namespace = kind.namespaced and namespace_of(kind, obj, namespace) or nil
   local live = store.get(kind.key, meta.namespace or "", meta.name)
@@ -103,7 +115,10 @@ end
 
 local VERBS = {
   list = listed,
-  create = function(r, body) return objects.create(r, body) end,
+  create = function(r, body)
+    if r.sub == "eviction" then return evictions.create(r, objects.read(r), body) end
+    return objects.create(r, body)
+  end,
   apply = function(r, body) return objects.patch(r, body) end,
   delete = function(r) return objects.delete(r, {}) end,
   get = function(r)
@@ -117,6 +132,10 @@ local VERBS = {
   end,
 }
 
+local function has_subresource(kind, sub)
+  return sub == "status" and kind.status or sub == "scale" and kind.scale or sub == "eviction" and kind.kind == "Pod"
+end
+
 -- One request: the answer and its HTTP status; a refusal is raised as { status_code, body }.
 -- `more`: content_type, query, subresource, namespace, dry_run, warn.
 function M.request(cluster, verb, target, body, more)
@@ -126,15 +145,15 @@ function M.request(cluster, verb, target, body, more)
   end
   store.use(cluster.store)
   local sub = more.subresource ~= "" and more.subresource or nil
-  if sub and not (sub == "status" and kind.status or sub == "scale" and kind.scale) then status.no_path() end
+  if sub and not has_subresource(kind, sub) then status.no_path() end
   local r = {
     kind = kind, version = version, api_version = target.apiVersion, namespace = more.namespace,
     sub = sub, query = query_of(more.query), dry = more.dry_run, content_type = more.content_type,
     warn = more.warn, who = { manager = "moonsail", api_version = target.apiVersion, part = sub or "" },
   }
-  if verb ~= "list" and verb ~= "create" then r.name = (target.metadata or target).name end
+  if verb ~= "list" and (verb ~= "create" or sub) then r.name = (target.metadata or target).name end
   local answer, code = VERBS[verb](r, body ~= nil and json.carry(body, "the body") or nil)
-  if verb ~= "list" and sub ~= "scale" and answer.kind == kind.kind then
+  if verb ~= "list" and answer.kind == kind.kind then
     answer = objects.present(answer, kind, version)
   end
   return json.carry(answer), code

@@ -3,6 +3,7 @@
 local cluster = require "testing.cluster"
 local object = require "lib.object"
 local store = require "testing.store"
+local tasks = require "testing.tasks"
 
 local M = {}
 
@@ -10,7 +11,7 @@ local CODES = { [400] = "bad_request", [401] = "unauthorized", [403] = "forbidde
   [409] = "conflict", [413] = "too_large", [429] = "busy", [503] = "unavailable", [504] = "timeout" }
 local LONGEST = 86400 -- seconds: who sleeps longer waits for what no spec puts
 local OUTCOMES = { created = true, configured = true, unchanged = true, deleted = true }
-local ACTIONS = { apply = "update", patch = "update" }
+local ACTIONS = { apply = "update", patch = "update", evict = "delete" }
 
 local api_error = { __tostring = function(err) return err.message end, __metatable = false }
 
@@ -53,10 +54,11 @@ end
 local function request(test, verb, target, body, options)
   options = options or {}
   local called = verb == "update" and options.content_type and "patch" or verb
+  if options.subresource == "eviction" then called = "evict" end
   local kind = cluster.kind(test.cluster, target.apiVersion, target.kind)
   local meta = target.metadata or target
   local ns = meta.namespace or test.request.namespace
-  if kind and not kind.namespaced then ns = "" end
+  if kind and not kind.namespaced or verb == "list" and ns == "*" then ns = "" end
   test.calls[#test.calls + 1] = {
     verb = called, ref = verb == "list" and target.kind or object.text(target), namespace = ns,
     body = object.copy(body), subresource = options.subresource, query = options.query,
@@ -113,6 +115,8 @@ function M.new(test)
     return store.date(select(2, store.now()))
   end
 
+  function core.clock() return test.slept end
+
   function core.sleep(seconds)
     if type(seconds) ~= "number" or seconds < 0 or seconds > 3600 then error("0 to 3600 seconds", 0) end
     test.cluster.store.slept = test.cluster.store.slept + seconds
@@ -124,6 +128,8 @@ function M.new(test)
   function core.cancelled() return test.is_cancelled end
 
   function core.raise(message) raise("failed", 0, "", message) end
+
+  tasks.add(core, test, raise)
 
   -- A primitive that is newer than this module is named, where nil would only be called.
   return setmetatable(core, { __index = function(_, name)

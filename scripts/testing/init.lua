@@ -26,8 +26,8 @@ function Test:get(target)
   return store.get(kind.key, ns, meta.name)
 end
 
--- The next `times` (1) calls of a verb (get list create update patch apply delete) of such an object fail:
--- with = { status, reason, message, details, code }. A target without kind or name means all.
+-- The next `times` (1) calls of a verb (get list create update patch apply delete evict) of such an object
+-- fail: with = { status, reason, message, details, code }. A target without kind or name means all.
 function Test:fail(verb, target, with, times)
   self.failures[#self.failures + 1] = { verb = verb, target = target, with = with, left = times or 1 }
 end
@@ -65,25 +65,53 @@ local function failure(fn)
   return (tostring(err):gsub("^[^\n]-%.lua:%d+: ", ""))
 end
 
+local IS = {
+  string = function(value) return type(value) == "string" end,
+  integer = function(value) return math.type(value) == "integer" end,
+  number = function(value) return type(value) == "number" end,
+  boolean = function(value) return type(value) == "boolean" end,
+  list = function(value) return type(value) == "table" and (is_list(value) or next(value) == nil) end,
+  object = function(value) return type(value) == "table" and not is_list(value) end,
+}
+
+local function is_one_of(value, allowed)
+  for _, one in ipairs(allowed or { value }) do
+    if object.equal(one, value) then return true end
+  end
+  return false
+end
+
 -- The inputs that a flow gets: what is given, and the defaults of the others.
 local function inputs_of(flow, given)
   local input = json.carry(given or {}, "the input")
   for name in next, input do
-    if not (flow.input and flow.input[name]) then error(("%s has no input %q"):format(flow.name, name), 0) end
+    if not (flow.input and flow.input[name]) then error(("this flow has no input %q"):format(name), 0) end
   end
   for name, parameter in next, flow.input or {} do
-    if input[name] == nil then input[name] = object.copy(parameter.default) end
-    if input[name] == nil and parameter.required then error(("input %q is missing"):format(name), 0) end
+    if input[name] == nil then input[name] = json.carry(parameter.default) end
+    if input[name] == nil then
+      if parameter.required then error(("input %s is missing"):format(name), 0) end
+    elseif not IS[parameter.type](input[name]) then
+      error(("input %s must be of the type %s"):format(name, parameter.type), 0)
+    elseif not is_one_of(input[name], parameter.enum) then
+      error(("input %s must be one of its enum"):format(name), 0)
+    end
   end
   return input
 end
 
--- Runs a flow on an object that is in the cluster. Raises what a person would read of its failure.
+-- Runs a flow on an object that is in the cluster, and then what it has deferred. Returns its summary, where it
+-- has one. Raises what a person would read of its failure.
 function Test:flow(flow, input, target)
-  if target then
-    self.ctx.target = object.ref(self:get(target) or error(object.text(target) .. " is not there: put it first", 0))
-  end
-  return flow.run(self.ctx, inputs_of(flow, input))
+  local ref = object.ref(target)
+  ref.namespace = ref.namespace or cluster.kind(self.cluster, ref.apiVersion, ref.kind).namespaced
+    and self.request.namespace or nil
+  self.deferred = {}
+  local shared, inputs = require("lib.flow"), inputs_of(flow, input)
+  local ok, result = pcall(shared.run, flow, self.ctx, ref, inputs)
+  shared.clean_up(self.ctx, self.deferred)
+  if not ok then error(result, 0) end
+  return result
 end
 
 local WEEKDAY, TIME = "thursday", "2026-01-01T00:00:00.000Z"
@@ -121,6 +149,7 @@ local function new(options)
   options = options or {}
   local self = setmetatable({
     lines = {}, warnings = {}, phases = {}, log = {}, calls = {}, conflicts = {}, remembered = {}, failures = {},
+    executed = {}, deferred = {}, commands = options.commands or {}, logs = options.logs or {},
     counts = { created = 0, configured = 0, unchanged = 0, deleted = 0 }, slept = 0,
     dry_run = options.dry_run == true, may = options.may or {}, on_sleep = options.on_sleep,
     user = options.user or { name = "tester", role = "admin" }, is_cancelled = options.cancelled == true,
