@@ -41,17 +41,21 @@ spec:
 ]]
 
 describe("the flow", function()
-  local ns
+  local ns, host
 
-  setup(function() ns = cluster.namespace() end)
+  setup(function()
+    ns = cluster.namespace()
+    host = cluster.serve()
+  end)
+  teardown(function() host:stop() end)
 
   local function apply(manifest, name)
-    local result = cluster.cli({ "apply", "-f", "-", "-n", ns }, { stdin = (manifest:gsub("NAME", name)) })
+    local result = support.cli({ "apply", "-f", "-", "-n", ns, "--server", host:url "" }, { stdin = (manifest:gsub("NAME", name)) })
     assert.equal(0, result.code, result.stderr)
   end
 
   local function flow(...)
-    return cluster.cli { "flow", "-n", ns, ... }
+    return support.cli { "flow", "-n", ns, "--server", host:url "", ... }
   end
 
   -- Runs it for real, and gives what it says on stdout.
@@ -176,7 +180,7 @@ describe("the flow", function()
     local first = support.eventually("a Pod on a node", pod)
     local node = "nodes/" .. first.spec.nodeName
     local narrow = flow("cordon", node)
-    assert.equal(1, narrow.code)
+    assert.equal(3, narrow.code)
     assert.matches("allowClusterWide", narrow.stderr, 1, true)
     assert.matches("would be cordoned", done("cordon", node, "--cluster-wide", "--dry-run"), 1, true)
     local said = done("drain", node, "--cluster-wide", "-i", "force=true", "--timeout", "60")
