@@ -1,5 +1,6 @@
 -- lib/edit.lua: changes of a live object that was fetched, edited and sent back.
 local conflict = require "lib.conflict"
+local immutable = require "lib.immutable"
 local merge = require "lib.merge"
 local object = require "lib.object"
 
@@ -68,6 +69,7 @@ function M.base(ctx, obj, base)
     if not live then ctx:fail("it was deleted meanwhile: apply it without base to create it anew") end
     local result, outcome = ctx:try(function() return try(ctx, obj, base, live) end)
     if result ~= nil then return result, outcome, live end
+    if outcome.status == 422 then return immutable.resolve(ctx, outcome, obj, live), "created", live end
     if outcome.status ~= 409 or attempt == TRIES then error(outcome, 0) end
   end
 end
@@ -105,6 +107,7 @@ function M.update(ctx, obj)
   local function put() return ctx:update(obj) end
   local result, err = ctx:try(put)
   if result ~= nil then return result, outcome_of(live, result), live end
+  if err.status == 422 then return immutable.resolve(ctx, err, obj, live), "created", live end
   if err.status ~= 409 then error(err, 0) end
   live = ctx:get(obj) or ctx:fail("it was deleted meanwhile")
   if only_status_moved(obj, live) then

@@ -82,6 +82,22 @@ describe("a field that cannot be changed", function()
     assert.equal(before, cluster.get("deployment", "kept", ns).metadata.uid)
   end)
 
+  it("is told, and made anew, also where the manifest carries the resourceVersion of what it replaces", function()
+    local function put(value)
+      local version = cluster.get("configmap", "put", ns).metadata.resourceVersion
+      return (configmap(value):gsub("name: fixed", ("name: put, resourceVersion: '%s'"):format(version)))
+    end
+    apply(ns, (configmap("1"):gsub("name: fixed", "name: put")))
+    local before = cluster.get("configmap", "put", ns)
+    local result = apply(ns, put "2")
+    assert.equal(1, result.code)
+    assert.matches("data cannot be changed (it is marked as immutable; what uses it can name a new one); send it again with recreate",
+      result.stderr, 1, true)
+    assert.same(before, cluster.get("configmap", "put", ns))
+    assert.equal(0, apply(ns, put "2", "--recreate").code)
+    assert.equal("2", cluster.get("configmap", "put", ns).data.a)
+  end)
+
   it("of a Service is its address, which stays where the manifest says none", function()
     local function service(more)
       return ("apiVersion: v1\nkind: Service\nmetadata: { name: web }\nspec: { selector: { app: web }, %s }\n"):format(more)
