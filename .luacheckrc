@@ -22,6 +22,7 @@ files["scripts"] = script
 files["examples"] = script
 files["scripts/demo"] = { read_globals = { "store" } } -- what the demo cluster's C half gives its scripts
 files["scripts/moonsail"] = { std = "lua54" } -- what specs require under busted, outside of the sandbox
+files["examples/**/*_spec.lua"] = { std = "lua54+busted" }
 files["scripts/templates/*-spec.lua"] = { std = "lua54+busted" }
 files["resources/**/*_spec.lua"] = { std = "lua54+busted" }
 files["scripts/**/*_spec.lua"] = { std = "lua54+busted" }

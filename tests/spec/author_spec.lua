@@ -167,6 +167,10 @@ describe("the shipped scripts", function()
   it("hold what their specs say, under busted and in a cell", function()
     both(here .. "/tests/scripts", 0)
   end)
+
+  it("and so do the examples", function()
+    both(here .. "/examples/scripts", 0)
+  end)
 end)
 
 describe("what is written about scripts", function()
