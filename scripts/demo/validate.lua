@@ -229,7 +229,8 @@ local function immutable(p, obj, live, kind)
     end
   end
   if live.immutable == true and not fields.same(obj.data, live.data) then
-    p.invalid("data", "", "field is immutable when `immutable` is set")
+    p.all[#p.all + 1] = { field = "data", reason = "FieldValueForbidden",
+      message = "field is immutable when `immutable` is set" }
   end
 end
 
