@@ -89,9 +89,10 @@ static void new_fill(const char *text, const struct new_words *words, struct buf
 static int new_write(const char *path, const struct buf *text, struct err *err)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (fd < 0 && errno == EEXIST)
+        return err_set(err, "%s is there already", path);
     if (fd < 0)
-        return err_set(err, errno == EEXIST ? "%s is there already" : "%s cannot be written: %s", path,
-                       strerror(errno));
+        return err_set(err, "%s cannot be written: %s", path, strerror(errno));
     ssize_t n = write(fd, buf_str(text), text->len);
     int rc = close(fd);
     if (n == (ssize_t)text->len && rc == 0)
