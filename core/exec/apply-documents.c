@@ -50,17 +50,6 @@ static void document_decide(struct document *d, const char *outcome, const char 
     d->message = mem_str(message);
 }
 
-/* A dry-run cannot ask the server for what would be there only after the bundle's own Namespace or CRD. */
-static void sending_defer(struct sending *s, const struct document *needed)
-{
-    struct document *d = s->document;
-    char *reason =
-        mem_printf("%s is in the same bundle and not there yet, so the server cannot be asked", needed->ref);
-    document_decide(d, "deferred", reason);
-    sending_say(s, STREAM_STDOUT, mem_printf("%s deferred: %s", d->ref, reason));
-    free(reason);
-}
-
 /* Its Namespace or CRD failed, so it is not tried. */
 static void sending_skip(struct sending *s, const struct document *needed)
 {
@@ -97,11 +86,17 @@ static const char *outcome_word(const char *outcome)
     return NULL;
 }
 
-/* `verb` is what people read for the outcome: "scaled" of a configured one; NULL where it is the same. */
+/* `verb` is what people read for the outcome: "scaled" of a configured one, why of a deferred one; NULL where
+ * it is the same. */
 static void sending_succeed(struct sending *s, const char *outcome, const char *verb)
 {
     struct document *d = s->document;
     const char *word = outcome_word(outcome);
+    if (apply_dry_run(s->apply) && str_eq(outcome, "deferred") && verb) {
+        document_decide(d, "deferred", verb);
+        sending_say(s, STREAM_STDOUT, mem_printf("%s deferred: %s", d->ref, verb));
+        return;
+    }
     if (!word) {
         char *reason = mem_printf("its apply gave the outcome \"%s\", which is none of created, configured, "
                                   "unchanged, deleted",
@@ -141,13 +136,56 @@ static void sending_decided(struct sending *s)
     struct apply *a = s->apply;
     s->decided = true;
     a->flying--;
-    a->flying_bytes -= s->document->json_len;
+    a->flying_bytes -= s->weight;
     apply_tell(a);
     if (!a->turn)
         a->turn = loop_defer(execution_options(a->execution)->loop, apply_more, a);
 }
 
-/* Inside the task: lib.apply's document(ctx, { object, base, namespace, version, resource, index }). */
+static int push_crd(lua_State *L)
+{
+    const struct document *crd = lua_touserdata(L, lua_upvalueindex(1));
+    bridge_push(L, crd->json, crd->json_len);
+    return 1;
+}
+
+static bool sending_is_served(const struct sending *s)
+{
+    return cluster_kind(s->apply->cluster, s->document->api_version, s->document->kind) != NULL;
+}
+
+/* The CRD that a dry-run must check it by: the bundle's own, which is not there yet, or not as it will be. */
+static struct document *sending_needs_crd(const struct sending *s)
+{
+    struct document *crd = s->document->crd;
+    bool needed =
+        crd && apply_dry_run(s->apply) && (!sending_is_served(s) || str_eq(crd->outcome, "configured"));
+    return needed ? crd : NULL;
+}
+
+/* What lib.deferred wants to know. */
+static void push_needed(lua_State *L, const struct sending *s)
+{
+    const struct document *d = s->document;
+    struct document *crd = sending_needs_crd(s);
+    if (apply_dry_run(s->apply) && d->space && str_eq(d->space->outcome, "created")) {
+        lua_pushstring(L, d->space->ref);
+        lua_setfield(L, -2, "space");
+    }
+    if (!crd)
+        return;
+    lua_createtable(L, 0, 3);
+    lua_pushstring(L, crd->ref);
+    lua_setfield(L, -2, "ref");
+    lua_pushboolean(L, sending_is_served(s));
+    lua_setfield(L, -2, "served");
+    lua_pushlightuserdata(L, crd);
+    lua_pushcclosure(L, push_crd, 1);
+    lua_setfield(L, -2, "read");
+    lua_setfield(L, -2, "crd");
+}
+
+/* Inside the task: lib.apply's document(ctx, { object, base, namespace, version, resource, index, … }). */
 static int sending_setup(lua_State *L, void *arg)
 {
     struct sending *s = arg;
@@ -174,6 +212,7 @@ static int sending_setup(lua_State *L, void *arg)
         pack_push_resource(L, d->resource);
         lua_setfield(L, -2, "resource");
     }
+    push_needed(L, s);
     return 2;
 }
 
@@ -189,19 +228,9 @@ static void document_rename(struct document *d, const char *ref)
     d->name = mem_str(slash ? slash + 1 : ref);
 }
 
-/* Was a dry-run refused only because the bundle's own Namespace is not there yet? */
-static bool document_lacks_space(const struct apply *a, const struct document *d, const struct err *err)
-{
-    return apply_dry_run(a) && d->space && err->code == ERR_NOT_FOUND && str_eq(d->space->outcome, "created");
-}
-
 static void sending_failed(struct sending *s, const struct err *err, const char *traceback)
 {
     struct document *d = s->document;
-    if (document_lacks_space(s->apply, d, err)) {
-        sending_defer(s, d->space);
-        return;
-    }
     d->code = err->code;
     sending_fail(s, err->text);
     if (!str_empty(traceback))
@@ -243,6 +272,13 @@ static void sending_begin(struct sending *s)
 
 /* ---- which is next ---- */
 
+/* What it takes in the cell, as bytes of JSON. */
+static size_t sending_weight(const struct sending *s)
+{
+    const struct document *crd = sending_needs_crd(s);
+    return s->document->json_len + (crd ? crd->json_len : 0);
+}
+
 /* Must what is under way be decided first: an earlier stage, the same object twice, too many? */
 static bool sending_waits(const struct apply *a, const struct sending *s)
 {
@@ -250,7 +286,7 @@ static bool sending_waits(const struct apply *a, const struct sending *s)
     if (!a->flying)
         return false;
     return d->stage != s[-1].document->stage || (d->earlier && !d->earlier->outcome) ||
-           a->flying >= APPLY_AT_ONCE || a->flying_bytes + d->json_len > APPLY_AT_ONCE_BYTES;
+           a->flying >= APPLY_AT_ONCE || a->flying_bytes + sending_weight(s) > APPLY_AT_ONCE_BYTES;
 }
 
 /* Is it to be tried? Says why it is not. */
@@ -260,11 +296,7 @@ static bool sending_wanted(struct sending *s)
     const struct document *missing = document_missing(d);
     if (missing)
         sending_skip(s, missing);
-    else if (apply_dry_run(s->apply) && d->crd && !cluster_kind(s->apply->cluster, d->api_version, d->kind))
-        sending_defer(s, d->crd);
-    else
-        return true;
-    return false;
+    return !missing;
 }
 
 /* The CRD of the bundle is there: does the cluster serve its kind now? */
@@ -303,8 +335,9 @@ static void sending_start(struct sending *s)
         return;
     }
     a->flying++;
-    a->flying_bytes += d->json_len;
-    if (d->crd && !cluster_kind(a->cluster, d->api_version, d->kind))
+    s->weight = sending_weight(s);
+    a->flying_bytes += s->weight;
+    if (d->crd && !apply_dry_run(a) && !sending_is_served(s))
         a->discovering = cluster_discover(a->cluster, true, sending_kind_known, s);
     else
         sending_begin(s);

@@ -28,6 +28,7 @@ struct sending {
     struct document *document;
     struct scope *scope; /* NULL until there is something to say */
     struct cell_task *task;
+    size_t weight; /* of flying_bytes, while it has begun and is not decided */
     bool decided;
 };
 

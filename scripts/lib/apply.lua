@@ -1,5 +1,6 @@
 -- lib/apply.lua: how an object is applied where its resource file says nothing else.
 local conflict = require "lib.conflict"
+local deferred = require "lib.deferred"
 local delete = require "lib.delete"
 local edit = require "lib.edit"
 local immutable = require "lib.immutable"
@@ -147,8 +148,11 @@ local function by_handler(ctx, document)
     local problem = resource.validate(obj)
     if problem then ctx:fail("%s", problem) end
   end
-  local apply = resource and resource.apply or M.object
-  local result, outcome, text = apply(ctx, obj)
+  local result, outcome, text = deferred.apply(ctx, document, obj, resource and resource.apply or M.object)
+  if outcome == "deferred" and not result then
+    document.verb = text
+    return outcome
+  end
   if type(result) ~= "table" or type(outcome) ~= "string" then
     error("apply must return an object and its outcome, as ctx:apply does", 0)
   end
@@ -177,8 +181,8 @@ local BY_ACTION = { delete = by_delete, scale = by_scale }
 
 -- What the host calls for each document: { object (the manifest's), base (as it was fetched, of an edit) or
 -- nil, namespace ("" for cluster-scoped), version (that the cluster serves), index, resource (its file's
--- declaration) or nil }. Returns the outcome, the name where the server chose it, and the word for the
--- outcome where it has its own ("scaled").
+-- declaration) or nil, in a dry-run crd and space (lib.deferred) }. Returns the outcome, the name where the
+-- server chose it, and the word for the outcome where it has its own ("scaled"); of a "deferred" one, why.
 function M.document(ctx, document)
   local obj = document.object
   if type(obj.metadata) ~= "table" then obj.metadata = {} end
@@ -188,6 +192,7 @@ function M.document(ctx, document)
   if by_action then
     obj.apiVersion = document.version
     if not is_named(obj) then ctx:fail("%s needs metadata.name", ctx.request.action) end
+    if document.crd and not document.crd.served then return "deferred", nil, deferred.reason(document.crd.ref) end
     return by_action(ctx, document), nil, document.verb
   end
   local outcome, text = by_handler(ctx, document)
