@@ -260,9 +260,11 @@ function ctx:next_change(target, version, seconds) end
 ---@return number
 function ctx:clock() end
 
----Brings a Pod's log as lines, to its end.
+---Brings a Pod's log as lines, to its end: how many they were, the time of the newest one (`after` goes on there)
+---and, where it broke off, why.
 ---@param pod moonsail.Target
----@param options? { container?: string, follow?: boolean, tail?: integer, since?: integer, previous?: boolean, timestamps?: boolean, prefix?: string }
+---@param options? { container?: string, follow?: boolean, tail?: integer, since?: integer, previous?: boolean, timestamps?: boolean, prefix?: string, after?: string }
+---@return integer lines, string? newest, string? why
 function ctx:logs(pod, options) end
 
 ---Runs a command, its lines as this flow's. Returns its exit code and, with capture, what it printed.

@@ -12,10 +12,13 @@ local function told(of, name, ...)
   return what
 end
 
+-- Says each line of a text. Returns how many there are.
 local function say(test, text, prefix)
+  local before = #test.lines
   for line in (text .. "\n"):gsub("\n\n$", "\n"):gmatch("(.-)\n") do
     test.lines[#test.lines + 1] = (prefix or "") .. line
   end
+  return #test.lines - before
 end
 
 -- Adds them to the primitives of a test; `raise` is core's.
@@ -49,7 +52,7 @@ function M.add(core, test, raise)
     local live = core.request("get", pod)
     local text = told(test.logs, live.metadata.name, options) or error("the spec does not say what the log of "
       .. name .. " is: testing.new { logs = { [\"" .. name .. "\"] = … } }", 0)
-    say(test, text, options.prefix)
+    return say(test, text, options.prefix), core.now()
   end
 
   -- What the spec puts while the time passes is the change.
