@@ -1,7 +1,8 @@
 -- lib/pods.lua: the Pods of a workload, and what is wrong with one.
 local M = {}
 
-local MOST = 500 -- Pods of one workload that are looked at
+-- Pods of one workload that are looked at: sixteen waits may do that at once, and a script has 64 MiB.
+local MOST = 100
 
 local function map(value) return type(value) == "table" and value or {} end
 local function text(value) return type(value) == "string" and value ~= "" and value or nil end
@@ -18,7 +19,7 @@ end
 local OPERATORS = { In = "%s in (%s)", NotIn = "%s notin (%s)", Exists = "%s", DoesNotExist = "!%s" }
 
 -- A LabelSelector as a query has it; nil where it chooses nothing.
-local function query_of(selector)
+function M.query(selector)
   local parts = {}
   for key, value in next, map(selector.matchLabels) do parts[#parts + 1] = key .. "=" .. value end
   for _, e in ipairs(map(selector.matchExpressions)) do
@@ -39,7 +40,7 @@ local function owned_by(obj, uid)
 end
 
 local function list(ctx, obj, api_version, kind, selector)
-  local query = query_of(map(selector))
+  local query = M.query(map(selector))
   if not query then return {} end
   local found = ctx:try(function()
     return ctx:list({ apiVersion = api_version, kind = kind, namespace = obj.metadata.namespace },
@@ -62,15 +63,13 @@ function M.newest_set(ctx, deployment)
   return newest
 end
 
--- The Pods that `owner` (of a Deployment: its newest ReplicaSet) made, and how many its selector finds in all.
-function M.of(ctx, obj, owner)
-  if obj.kind == "Pod" then return { obj }, 1 end
-  local found = list(ctx, obj, "v1", "Pod", map(obj.spec).selector)
+-- The Pods that `owner` made: a workload, of a Deployment its newest ReplicaSet.
+function M.of(ctx, owner)
   local mine = {}
-  for _, pod in ipairs(found) do
-    if owner and owned_by(pod, owner.metadata.uid) then mine[#mine + 1] = pod end
+  for _, pod in ipairs(list(ctx, owner, "v1", "Pod", map(owner.spec).selector)) do
+    if owned_by(pod, owner.metadata.uid) then mine[#mine + 1] = pod end
   end
-  return mine, #found
+  return mine
 end
 
 local PULLS = {

@@ -114,18 +114,21 @@ end
 
 local MAKERS = { Deployment = true, ReplicaSet = true, StatefulSet = true, DaemonSet = true, Job = true }
 
+-- Has the workload no Pod at all? Those of an older template run on while there is no room for new ones.
+local function has_none(obj, found)
+  return #found == 0 and (math.tointeger(map(obj.status).replicas) or 0) == 0
+end
+
 local function of_workload(ctx, obj, reasons)
-  local owner = obj
-  if obj.kind == "Deployment" then owner = pods.newest_set(ctx, obj) end
-  if owner then owner.kind = owner.kind or "ReplicaSet" end -- a list's items do not say it
-  local found, all = pods.of(ctx, obj, owner)
+  local owner = obj.kind == "Deployment" and pods.newest_set(ctx, obj) or obj
+  owner.kind = owner.kind or "ReplicaSet" -- a list's items do not say it
+  local found = pods.of(ctx, owner)
   of_pods(ctx, found, reasons, obj.kind == "Job")
-  local message = not_made(ctx, owner or obj)
+  local message = not_made(ctx, owner)
   if message then
     table.insert(reasons, 1, {
-      level = all == 0 and is_hopeless(message) and "fatal" or "bad",
-      text = ("%s %s: no Pod is made: %s"):format((owner or obj).kind, (owner or obj).metadata.name,
-        pods.short(message)),
+      level = has_none(obj, found) and is_hopeless(message) and "fatal" or "bad",
+      text = ("%s %s: no Pod is made: %s"):format(owner.kind, owner.metadata.name, pods.short(message)),
     })
   end
 end

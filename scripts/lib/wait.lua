@@ -14,6 +14,7 @@ local LOOK_SECONDS = 3   -- Pods and events change without the object: so often 
 local BAD_SECONDS = 30   -- what is bad for so long without any progress is taken for good
 local SAY_SECONDS = 1    -- progress is said no more often, and not of what is ready in less
 local WARNINGS = 20      -- reasons that are said while waiting
+local NO_ANSWER = "the API server does not answer: "
 
 -- Whether to go on after the API server refused: what it says of the request stays so.
 local function is_passing(err)
@@ -30,7 +31,7 @@ local function look(ctx, ref)
   error(err, 0)
 end
 
--- Waits for the next change. The object; nil where it was deleted; false, why where only time has passed.
+-- Waits for the next change, or until the time is over. The object as it is then; else as `look` says it.
 local function change(ctx, ref, obj, seconds)
   local found, why = ctx:try(function()
     local changed, what = ctx:next_change(ref, obj.metadata.resourceVersion, seconds)
@@ -51,6 +52,11 @@ local function join(first, list)
   local parts = { first }
   for _, reason in ipairs(list) do parts[#parts + 1] = reason.text end
   return table.concat(parts, "; ")
+end
+
+-- How long was waited. Among many objects one may have its turn when no time is left.
+local function after(seconds)
+  return seconds > 0 and ("after %d s"):format(math.ceil(seconds)) or "when the time is over"
 end
 
 local function has(list, level)
@@ -79,16 +85,16 @@ local function judge(ctx, w, why, count, now)
   if count and count > w.best then
     w.best, w.bad_since = count, nil
   end
-  local bad = has(w.reasons, "bad")
-  if not bad then w.bad_since = nil end
-  if bad and not w.bad_since then w.bad_since = now end
-  if has(w.reasons, "fatal") then
+  w.bad_since = has(w.reasons, "bad") and (w.bad_since or now) or nil
+  w.fatal_since = has(w.reasons, "fatal") and (w.fatal_since or now) or nil
+  -- Seen twice: what was there before this may just be on its way out of a quota.
+  if w.fatal_since and now - w.fatal_since >= LOOK_SECONDS then
     ctx:fail("%s will not become ready: %s", w.text, join(why, w.reasons))
   elseif w.bad_since and now - w.bad_since >= BAD_SECONDS then
     ctx:fail("%s does not become ready, and nothing got better for %d s: %s", w.text, BAD_SECONDS,
       join(why, w.reasons))
   elseif now >= w.deadline then
-    ctx:fail("%s is not ready after %d s: %s", w.text, math.ceil(w.timeout), join(why, w.reasons))
+    ctx:fail("%s is not ready %s: %s", w.text, after(w.timeout), join(why, w.reasons))
   end
 end
 
@@ -96,7 +102,8 @@ end
 local function verdict(ctx, obj, ready)
   if ready then
     local is, why, count = ready(obj, ctx)
-    if is ~= nil or why ~= nil then return is, why or "it is not ready", count end
+    if is == false then return false, why or "it is not ready", count end
+    if is ~= nil or why ~= nil then return is, why end
   end
   return status.ready(obj, ctx)
 end
@@ -129,7 +136,7 @@ function M.until_ready(ctx, ref, options)
     if obj == nil then
       ctx:fail(known and "%s was deleted while it was waited for" or "%s is not there", w.text)
     end
-    local why, count = "the API server does not answer: " .. tostring(problem), nil
+    local why, count = NO_ANSWER .. tostring(problem), nil
     if obj then
       local ready
       known = obj
@@ -175,8 +182,7 @@ function M.until_gone(ctx, ref, options)
     if obj and uid and obj.metadata.uid ~= uid then return end
     local left = deadline - ctx:clock()
     if left <= 0 then
-      ctx:fail("%s is not gone after %d s: %s", text, math.ceil(timeout),
-        obj and held(obj) or "the API server does not answer: " .. tostring(problem))
+      ctx:fail("%s is not gone %s: %s", text, after(timeout), obj and held(obj) or NO_ANSWER .. tostring(problem))
     end
     local seconds = math.min(left, LOOK_SECONDS)
     if obj then

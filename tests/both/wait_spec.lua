@@ -78,6 +78,18 @@ describe("moonsail apply --wait #newest", function()
     assert.matches("deployment.apps/gone was deleted while it was waited for", result.stderr, 1, true)
   end)
 
+  it("waits with --delete until all is gone, and names the finalizers that hold an object", function()
+    local held = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: held, finalizers: [example.com/hold] }\n"
+    local free = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: free }\n"
+    assert.equal(0, wait(ns, held .. "---\n" .. free).code)
+    local result = wait(ns, held .. "---\n" .. free, "--delete", "--timeout", "2")
+    assert.equal(1, result.code)
+    assert.matches("configmap/held is not gone after 2 s: its finalizer example.com/hold holds it", result.stderr, 1, true)
+    assert.is_nil(cluster.get("configmap", "free", ns))
+    cluster.patch("configmap", "held", ns, { metadata = { finalizers = support.json.null } }, { type = "merge" })
+    assert.is_nil(cluster.get("configmap", "held", ns))
+  end)
+
   it("asks nothing of a dry-run", function()
     local result = wait(ns, workload("Deployment", "dry", { spec = NOWHERE }), "--timeout", "30", "--dry-run")
     assert.equal(0, result.code)

@@ -19,7 +19,7 @@ local function deployment(ready, more)
 end
 
 local SET = { metadata = { name = "web-5d", uid = "rs2", annotations = { ["deployment.kubernetes.io/revision"] = "2" },
-  ownerReferences = { { uid = "d1" } } }, status = {} }
+  ownerReferences = { { uid = "d1" } } }, spec = { selector = { matchLabels = { app = "web", ["pod-template-hash"] = "5d" } } }, status = {} }
 local OLD_SET = { metadata = { name = "web-1a", uid = "rs1", annotations = { ["deployment.kubernetes.io/revision"] = "1" },
   ownerReferences = { { uid = "d1" } } }, status = {} }
 
@@ -73,6 +73,14 @@ describe("a wait", function()
     assert.is_true(ctx.now >= 1009.9 and ctx.now < 1010.2)
   end)
 
+  it("that has no time left still looks once", function()
+    local ctx = scripts.ctx { timeline = { { at = 0, object = deployment(3) } } }
+    assert.is_table(wait.until_ready(ctx, REF, { timeout = 0 }))
+    ctx = scripts.ctx { timeline = { { at = 0, object = deployment(2) } } }
+    assert.equal("deployment.apps/web is not ready when the time is over: 2 of 3 replicas ready",
+      failure(wait.until_ready, ctx, REF, { timeout = 0 }))
+  end)
+
   it("gives up after 30 s in which nothing got better and an image could not be pulled", function()
     local ctx = scripts.ctx { timeline = { { at = 0, object = deployment(0) } },
       lists = { ReplicaSet = { SET, OLD_SET }, Pod = { pulling "web-5d-1", pulling "web-5d-2", pod("web-1a-1", container({ running = {} }), "rs1") } } }
@@ -109,13 +117,16 @@ describe("a wait", function()
   end)
 
   it("gives up at once where the quota leaves room for no Pod at all", function()
-    local full = { metadata = SET.metadata, status = { conditions = { { type = "ReplicaFailure", status = "True",
+    local full = { metadata = SET.metadata, spec = SET.spec, status = { conditions = { { type = "ReplicaFailure", status = "True",
       message = 'pods "web-5d-x" is forbidden: exceeded quota: q, requested: pods=1, used: pods=0, limited: pods=0' } } } }
-    local ctx = scripts.ctx { timeline = { { at = 0, object = deployment(0) } }, lists = { ReplicaSet = { full } } }
+    local ctx = scripts.ctx { timeline = { { at = 0, object = deployment(0, { replicas = 0 }) } }, lists = { ReplicaSet = { full } } }
     assert.equal("deployment.apps/web will not become ready: 0 of 3 replicas ready; ReplicaSet web-5d: no Pod is made: "
       .. 'pods "web-5d-x" is forbidden: exceeded quota: q, requested: pods=1, used: pods=0, limited: pods=0',
       failure(wait.until_ready, ctx, REF, {}))
-    assert.is_true(ctx.now < 1005)
+    assert.is_true(ctx.now < 1006)
+    ctx = scripts.ctx { timeline = { { at = 0, object = deployment(0, { replicas = 0 }) }, { at = 20, object = deployment(3) } },
+      lists = { ReplicaSet = function(_, now) return { now < 1003 and full or SET } end } }
+    assert.is_table(wait.until_ready(ctx, REF, {}))
   end)
 
   it("gives up at once where the controller has given up", function()
@@ -145,6 +156,10 @@ describe("a wait", function()
     local function ready(obj) return obj.status.readyReplicas == 1, "one is enough" end
     wait.until_ready(ctx, REF, { ready = ready })
     assert.equal("deployment.apps/web: one is enough", ctx.lines[1])
+    ctx = scripts.ctx { timeline = { { at = 0, object = deployment(0) } } }
+    wait.until_ready(ctx, REF, { ready = function() return true end })
+    assert.same({}, ctx.lines)
+    assert.matches("is not ready after 2 s: it is not ready$", failure(wait.until_ready, ctx, REF, { timeout = 2, ready = function() return false end }))
   end)
 end)
 
@@ -201,7 +216,7 @@ describe("the reasons", function()
     local texts, ctx = of({ creating }, { { reason = "FailedMount", message = 'MountVolume.SetUp failed: secret "x" not found', metadata = {} } })
     assert.same({ 'note Pod a: MountVolume.SetUp failed: secret "x" not found' }, texts)
     assert.equal("Event?fieldSelector=involvedObject.uid%3Duid-a&limit=100", ctx.queries[3])
-    assert.equal("Pod?labelSelector=app%3Dweb&limit=500", ctx.queries[2])
+    assert.equal("Pod?labelSelector=app%3Dweb%2Cpod-template-hash%3D5d&limit=100", ctx.queries[2])
   end)
 
   it("are five at most, the worst first", function()
