@@ -68,8 +68,9 @@ return function(core, fields)
   -- Waits until an object is gone (options.timeout in seconds).
   function ctx:wait_gone(target, options) return wait.until_gone(self, target, options) end
 
-  -- Brings a Pod's log as lines, to its end: { container, follow, tail, since, previous, timestamps, prefix }.
-  function ctx:logs(pod, options) core.logs(pod, options or {}) end
+  -- Brings a Pod's log as lines, to its end: { container, follow, tail, since, previous, timestamps, prefix, after }.
+  -- Returns how many lines, the time of the newest one (`after` goes on there) and, where it broke off, why.
+  function ctx:logs(pod, options) return core.logs(pod, options or {}) end
 
   -- Has somebody asked to cancel?
   function ctx:cancelled() return core.cancelled() end
