@@ -160,12 +160,17 @@ static int flow_input_one(const char *name, json_t *parameter, json_t *given, js
 
 int flow_input(const char *schema, const char *given, const char *otherwise, struct buf *out, struct err *err)
 {
-    json_t *parameters = json_loads(schema, 0, NULL), *values = json_loads(given, 0, NULL);
+    json_error_t fault;
+    json_t *parameters = json_loads(schema, 0, NULL), *values = json_loads(given, 0, &fault);
     json_t *others = json_loads(otherwise, 0, NULL), *whole = json_object(), *each;
     const char *name;
     char *text = NULL;
     int rc = -1;
-    if (!parameters || !values || !others || !whole) {
+    if (!values) { /* a NUL is in it, that no text of a script's input may hold */
+        err_code(err, ERR_BAD_REQUEST, "the input cannot be read: %s", fault.text);
+        goto out;
+    }
+    if (!parameters || !others || !whole) {
         err_no_memory(err);
         goto out;
     }

@@ -193,6 +193,21 @@ describe("a flow", function()
     assert.not_equal(0, support.run({ "pgrep", "-r", "D,I,R,S,T", "-g", first[#first].text }).code)
   end)
 
+  it("rerun-job replaces a Job that has ended", function()
+    local job = "apiVersion: batch/v1\nkind: Job\nmetadata: { name: again }\nspec: { template: { spec: { restartPolicy: Never, "
+      .. "containers: [ { name: work, image: "busybox:1" } ] } } }\n"
+    local home = { home = host.process.home, stdin = job }
+    local made = support.cli({ "apply", "-f", "-" }, home)
+    assert.equal(0, made.code, made.stderr)
+    local replaced = support.eventually("a Job that has ended and is run again", function()
+      local result = support.cli({ "flow", "rerun-job", "jobs/again", "-i", "replace=true" }, { home = host.process.home })
+      if result.code == 0 then return result end
+      assert.matches("job.batch/again still runs", result.stderr, 1, true)
+    end, support.seconds(20))
+    assert.equal("job.batch/again deleted\njob.batch/again created\n", replaced.stdout)
+    assert.matches("1 created, 1 deleted", replaced.stderr, 1, true)
+  end)
+
   it("that is dropped into a folder is there at once, in the list and to run", function()
     local offered = host:get("/api/flows").text
     assert.matches('"name":"pause-rollout"', offered, 1, true)
