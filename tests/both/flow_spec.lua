@@ -129,6 +129,29 @@ describe("the flow", function()
     assert.equal("example/web:1", cluster.get("deployment", "back", ns).spec.template.spec.containers[1].image)
   end)
 
+  it("rollback knows the revisions of a StatefulSet and of a DaemonSet #newest", function()
+    for kind, resource in pairs { StatefulSet = "statefulset", DaemonSet = "daemonset" } do
+      local manifest = DEPLOYMENT:gsub("kind: Deployment", "kind: " .. kind)
+      manifest = manifest:gsub("replicas: 1", kind == "StatefulSet" and "replicas: 0\n  serviceName: none" or "minReadySeconds: 0")
+      local function revisions(count)
+        support.eventually(count .. " revisions of the " .. kind, function()
+          local found = 0
+          for _, one in ipairs(cluster.list("/apis/apps/v1/namespaces/%s/controllerrevisions", ns)) do
+            if one.metadata.ownerReferences[1].kind == kind then found = found + 1 end
+          end
+          return found == count
+        end)
+      end
+      apply(manifest, resource)
+      revisions(1)
+      apply((manifest:gsub("web:1", "web:2")), resource)
+      revisions(2)
+      local said = done("rollback", resource .. "s/" .. resource, "-i", "timeout=0")
+      assert.equal(resource .. ".apps/" .. resource .. " rolled back from revision 2 to 1 (example/web:1)\n", said)
+      assert.equal("example/web:1", cluster.get(resource, resource, ns).spec.template.spec.containers[1].image)
+    end
+  end)
+
   it("run-now makes a Job from a CronJob; suspend and resume hold it", function()
     apply(CRONJOB, "nightly")
     assert.equal("job.batch/one validated (dry-run, no changes persisted): would be created\n",
@@ -190,6 +213,24 @@ describe("the flow", function()
     assert.not_equal(first.spec.nodeName, support.eventually("a Pod on a node", pod).spec.nodeName)
     assert.matches("uncordoned", done("uncordon", node, "--cluster-wide"), 1, true)
     assert.is_not_true(cluster.get("/api/v1/nodes", first.spec.nodeName).spec.unschedulable)
+  end)
+
+  it("drain asks again for what a disruption budget refuses, and says so when the time is over #newest", function()
+    apply(DEPLOYMENT, "kept")
+    local budgets = "/apis/policy/v1/namespaces/%s/poddisruptionbudgets"
+    cluster.create(budgets, ns, { apiVersion = "policy/v1", kind = "PodDisruptionBudget", metadata = { name = "kept" },
+      spec = { minAvailable = 1, selector = { matchLabels = { app = "kept" } } } })
+    local node = support.eventually("a ready Pod that its budget counts", function()
+      local status = cluster.get(budgets, "kept", ns).status
+      for _, one in ipairs(cluster.list("pod", ns)) do
+        if one.metadata.labels.app == "kept" and status and status.currentHealthy == 1 then return one.spec.nodeName end
+      end
+    end, support.seconds(20))
+    local result = flow("drain", "nodes/" .. node, "--cluster-wide", "-i", "force=true", "--timeout", "3")
+    flow("uncordon", "nodes/" .. node, "--cluster-wide")
+    assert.equal(1, result.code)
+    assert.matches("pod %S+/kept%S+: not yet: Cannot evict pod as it would violate the pod's disruption budget", result.stderr)
+    assert.matches("Pods are still there after 3 s, the first is %S+/kept%S+; the node stays cordoned", result.stderr)
   end)
 
   it("says what it needs where no object is named, and what an object looks like", function()

@@ -195,7 +195,7 @@ describe("a flow", function()
 
   it("rerun-job replaces a Job that has ended", function()
     local job = "apiVersion: batch/v1\nkind: Job\nmetadata: { name: again }\nspec: { template: { spec: { restartPolicy: Never, "
-      .. "containers: [ { name: work, image: "busybox:1" } ] } } }\n"
+      .. "containers: [ { name: work, image: \"busybox:1\" } ] } } }\n"
     local home = { home = host.process.home, stdin = job }
     local made = support.cli({ "apply", "-f", "-" }, home)
     assert.equal(0, made.code, made.stderr)
