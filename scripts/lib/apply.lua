@@ -7,6 +7,7 @@ local immutable = require "lib.immutable"
 local object = require "lib.object"
 local ownership = require "lib.ownership"
 local scale = require "lib.scale"
+local secret = require "lib.secret"
 
 local M = {}
 
@@ -81,6 +82,11 @@ end
 local function by_apply(ctx, obj)
   local live = ctx:get(obj)
   if live and not ctx.dry_run then live = ownership.take(ctx, live) end
+  local filled = secret.filled(obj, live)
+  if filled ~= obj then
+    obj = filled
+    obj.metadata.resourceVersion = live.metadata.resourceVersion -- the values are those of now
+  end
   if live and not ctx:may("create", obj) then
     obj.metadata.uid = live.metadata.uid
   elseif not live and not ctx:may("update", obj) then
@@ -102,7 +108,7 @@ end
 -- now, "created", "configured" or "unchanged", and the reference where the server chose the name.
 function M.object(ctx, obj)
   if not is_named(obj) or ctx.request.action == "create" then
-    local created = ctx:create(obj)
+    local created = ctx:create((secret.filled(obj)))
     ctx:remember(created, nil)
     return created, "created", not is_named(obj) and object.text(created) or nil
   end

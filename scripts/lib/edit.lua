@@ -3,6 +3,7 @@ local conflict = require "lib.conflict"
 local immutable = require "lib.immutable"
 local merge = require "lib.merge"
 local object = require "lib.object"
+local secret = require "lib.secret"
 
 local M = {}
 
@@ -67,9 +68,10 @@ function M.base(ctx, obj, base)
   for attempt = 1, TRIES do
     local live = ctx:get(obj)
     if not live then ctx:fail("it was deleted meanwhile: apply it without base to create it anew") end
-    local result, outcome = ctx:try(function() return try(ctx, obj, base, live) end)
+    local edited, from = secret.filled(obj, live, base)
+    local result, outcome = ctx:try(function() return try(ctx, edited, from, live) end)
     if result ~= nil then return result, outcome, live end
-    if outcome.status == 422 then return immutable.resolve(ctx, outcome, obj, live), "created", live end
+    if outcome.status == 422 then return immutable.resolve(ctx, outcome, edited, live), "created", live end
     if outcome.status ~= 409 or attempt == TRIES then error(outcome, 0) end
   end
 end
@@ -104,6 +106,7 @@ end
 function M.update(ctx, obj)
   local live = ctx:get(obj)
   if not live then ctx:fail("it is not there, and the manifest has a resourceVersion: leave that out to create it") end
+  obj = secret.filled(obj, live)
   local function put() return ctx:update(obj) end
   local result, err = ctx:try(put)
   if result ~= nil then return result, outcome_of(live, result), live end
