@@ -23,7 +23,7 @@ struct execution {
     struct user user;
     struct pack *pack;
     struct images images; /* of what it wrote */
-    struct judge *judge; /* NULL until it is needed */
+    struct judge *judge;  /* NULL until it is needed */
     struct journal *journal;
     const struct run_ops *ops;
     void *run;

@@ -178,7 +178,8 @@ static int request_propagation(struct start_request *r, struct err *err)
         return 0;
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         if (strcasecmp(words[i], r->propagation) == 0) {
-            strcpy(r->propagation, words[i]);
+            free(r->propagation);
+            r->propagation = mem_str(words[i]);
             return 0;
         }
     return err_code(err, ERR_BAD_REQUEST, "propagation must be Foreground, Background or Orphan");

@@ -30,7 +30,7 @@ const struct executions_options *execution_options(const struct execution *execu
 const struct start_request *execution_request(const struct execution *execution);
 const struct user *execution_user(const struct execution *execution);
 struct pack *execution_pack(const struct execution *execution); /* the generation it started with */
-struct judge *execution_judge(struct execution *execution); /* made at the first call, as long as the run */
+struct judge *execution_judge(struct execution *execution);   /* made at the first call, as long as the run */
 struct images *execution_images(struct execution *execution); /* of its writes, as long as it is kept */
 struct execution *execution_other(const struct execution *execution, const char *id); /* NULL: none kept */
 bool execution_cancelled(const struct execution *execution);

@@ -4,6 +4,7 @@
 #include "base/str.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +24,7 @@ static int version_of(struct json_span span, char out[WATCH_VERSION_MAX])
     if (!json_span_is_string(span) || span.len - 2 >= WATCH_VERSION_MAX)
         return -1;
     char *text = json_span_text(span);
-    strcpy(out, text); /* escapes only shrink */
+    snprintf(out, WATCH_VERSION_MAX, "%s", text); /* escapes only shrink */
     free(text);
     return 0;
 }

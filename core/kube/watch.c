@@ -8,6 +8,7 @@
 #include "kube/kube-internal.h"
 #include "kube/watch-internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -274,7 +275,7 @@ static void watch_page_over(struct kube_watch *w)
     free(w->more);
     w->more = w->page->more;
     w->page->more = NULL;
-    strcpy(w->version, w->page->version);
+    memcpy(w->version, w->page->version, sizeof(w->version));
     watch_page_free(w->page);
     w->page = NULL;
     if (last) {
@@ -325,13 +326,13 @@ static void watch_event(struct kube_watch *w, const struct watch_line *line)
     }
     for (size_t i = 0; *line->version && i < sizeof(types) / sizeof(*types); i++)
         if (watch_line_is(line, types[i].word)) {
-            strcpy(w->version, line->version);
+            memcpy(w->version, line->version, sizeof(w->version));
             w->tries = 0;
             watch_say(w, types[i].type, line->object, "");
             return;
         }
     if (*line->version && watch_line_is(line, "BOOKMARK")) {
-        strcpy(w->version, line->version);
+        memcpy(w->version, line->version, sizeof(w->version));
         w->tries = 0;
         return;
     }
@@ -463,7 +464,7 @@ struct kube_watch *kube_watch_start(struct cluster *cluster, const struct kube_w
     w->on_event = options->on_event;
     w->on_fail = options->on_fail;
     w->arg = options->arg;
-    strcpy(w->version, version);
+    snprintf(w->version, sizeof(w->version), "%s", version);
     w->following = w->known = *version;
     w->turn = loop_defer(cluster->clusters->loop, watch_begin, w);
     LIST_INSERT_HEAD(&cluster->watches, w, link);

@@ -73,8 +73,9 @@ const char *pack_guardrail_fault(const struct pack *pack);
 const struct pack_resource *pack_resource(const struct pack *pack, const char *name);
 const struct pack_resource *pack_resource_of(const struct pack *pack, const char *group, const char *kind);
 
-/* Inside a cell of this pack: pushes the resource's, flow's or guardrail's declaration (a table), or the module
- * lib.<name> for pack_push_module(). Compiled bytecode is run at the first use in the cell. May raise. */
+/* Inside a cell of this pack: pushes the resource's, flow's or guardrail's declaration (a table), or the
+ * module lib.<name> for pack_push_module(). Compiled bytecode is run at the first use in the cell. May raise.
+ */
 void pack_push_resource(lua_State *L, const struct pack_resource *resource);
 void pack_push_flow(lua_State *L, const struct pack_flow *flow);
 void pack_push_guardrail(lua_State *L, const struct pack_guardrail *guardrail);
