@@ -211,7 +211,8 @@ static int ctx_request(lua_State *L)
     }
     struct ctx_wait *w = ctx_wait_new(L);
     w->missing_is_nil = missing_is_nil;
-    if (r.verb != GATE_GET && r.verb != GATE_LIST && !execution_request(ctx->execution)->dry_run)
+    bool trial = execution_request(ctx->execution)->dry_run || str_eq(r.query, "dryRun=All");
+    if (r.verb != GATE_GET && r.verb != GATE_LIST && !trial)
         r.begun = ctx_write_begun;
     w->call = gate_send(ctx->execution, ctx->cluster, &r, ctx_answered, w, &err);
     if (!w->call) {
