@@ -101,8 +101,10 @@ static void flow_print(FILE *to, json_t *flow)
         const char *word = str_or(json_string_value(resource), "");
         buf_printf(&on, "%s%s", i ? ", " : "", str_eq(word, "*") ? "any object" : word);
     }
-    fprintf(to, "    on ");
-    text_wrap(to, buf_str(&on), 7, 7);
+    if (on.len) {
+        fprintf(to, "    on ");
+        text_wrap(to, buf_str(&on), 7, 7);
+    }
     json_object_foreach(json_object_get(flow, "input"), name, input)
     {
         flow_print_input(to, name, input);
@@ -129,22 +131,24 @@ static int flow_list(const struct flags *flags)
     return code;
 }
 
-/* What this flow needs, for who named no object. */
+/* What this flow needs, for who named no object; EXIT_OK where it is of none and so can run. */
 static int flow_explain(const struct flags *flags, const char *name)
 {
     int code;
     size_t i;
-    bool known = false;
+    bool known = false, alone = false;
     json_t *flows = flow_catalogue(flags, &code), *flow;
     json_array_foreach(flows, i, flow)
     {
         if (!str_eq(member(flow, "name"), name))
             continue;
         known = true;
-        flow_print(stderr, flow);
+        alone = json_array_size(json_object_get(flow, "resources")) == 0;
+        if (!alone)
+            flow_print(stderr, flow);
     }
     json_decref(flows);
-    if (code)
+    if (code || alone)
         return code;
     if (!known)
         return command_fail(EXIT_USAGE, "no flow is named \"%s\"; moonsail flow lists them", name);
@@ -154,7 +158,7 @@ static int flow_explain(const struct flags *flags, const char *name)
 /* ---- one that runs ---- */
 
 struct flow_target {
-    const char *name, *object; /* of the flow; of its object */
+    const char *name, *object; /* of the flow; of its object, "" where it is of none */
     char *resource;
 };
 
@@ -220,14 +224,14 @@ static int flow_run_command(const struct flags *flags)
         return code;
     if (count == 0)
         return flow_list(flags);
-    if (count == 1)
-        return flow_explain(flags, words[0]);
-    const char *slash = strchr(words[1], '/');
-    if (!slash || slash == words[1] || !slash[1])
+    if (count == 1 && (code = flow_explain(flags, words[0])) != EXIT_OK)
+        return code;
+    const char *object = count == 1 ? "/" : words[1], *slash = strchr(object, '/');
+    if (count > 1 && (!slash || slash == object || !slash[1]))
         return command_fail(EXIT_USAGE, "\"%s\" is no object: RESOURCE/OBJECT, such as deployments/web",
-                            words[1]);
+                            object);
     struct flow_target target = {
-        .name = words[0], .object = slash + 1, .resource = mem_strn(words[1], (size_t)(slash - words[1]))};
+        .name = words[0], .object = slash + 1, .resource = mem_strn(object, (size_t)(slash - object))};
     code = session_run(&(struct session_options){
         .flags = flags, .request = flow_request, .arg = &target, .needs_cluster = true, .kind = SHOW_APPLY});
     free(target.resource);

@@ -54,6 +54,11 @@ static int flow_check_resource(const struct pack *pack, const struct pack_flow *
     struct buf known = {0};
     const char *asked = flow_resource_name(pack, r->resource);
     int rc = -1;
+    if (!*flow->resources && (!str_empty(r->resource) || !str_empty(r->name)))
+        return err_code(err, ERR_BAD_REQUEST, "flow %s is of no object: leave resource and name out",
+                        flow->name);
+    if (!*flow->resources)
+        return 0;
     if (str_empty(r->resource) || str_empty(r->name))
         return err_code(err, ERR_BAD_REQUEST, "flow %s needs an object: %s is missing", flow->name,
                         str_empty(r->resource) ? "resource" : "name");
@@ -136,8 +141,10 @@ void flow_write(struct json_writer *w, const struct pack_flow *flow)
 void flow_label(const struct pack *pack, const struct start_request *r, struct buf *out)
 {
     const struct pack_flow *flow = pack ? pack_flow(pack, r->intent) : NULL;
-    buf_printf(out, "%s %s/%s%s", flow ? flow->label : r->intent, r->resource, r->name,
-               r->dry_run ? " (dry-run)" : "");
+    buf_puts(out, flow ? flow->label : r->intent);
+    if (!str_empty(r->resource))
+        buf_printf(out, " %s/%s", r->resource, r->name);
+    buf_puts(out, r->dry_run ? " (dry-run)" : "");
 }
 
 /* ---- the run ---- */
@@ -298,7 +305,7 @@ static void flow_done(void *arg, lua_State *L, const struct err *err, const char
 
 /* ---- its beginning ---- */
 
-/* lib.flow's run(declaration, ctx, target, input). */
+/* lib.flow's run(declaration, ctx, target or nil, input). */
 static int flow_setup(lua_State *L, void *arg)
 {
     struct flow *f = arg;
@@ -314,8 +321,11 @@ static int flow_setup(lua_State *L, void *arg)
     lua_remove(L, -2);
     pack_push_flow(L, f->declaration);
     ctx_push(L, f->scope);
-    lua_newtable(L);
-    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+    if (f->kind)
+        lua_newtable(L);
+    else
+        lua_pushnil(L);
+    for (size_t i = 0; f->kind && i < sizeof(fields) / sizeof(fields[0]); i++) {
         lua_pushstring(L, fields[i][1]); /* NULL is nil */
         lua_setfield(L, -2, fields[i][0]);
     }
@@ -358,6 +368,10 @@ static void flow_discovered(void *arg, const struct err *err)
     struct flow *f = arg;
     struct err why;
     f->discovering = NULL;
+    if (!err && !*f->declaration->resources) {
+        flow_begin(f);
+        return;
+    }
     const struct kube_kind *kind = err ? NULL : flow_kind(f);
     if (kind) {
         f->api_version = mem_str(kind->api_version);
@@ -390,7 +404,9 @@ static void flow_start(struct execution *ex)
                      ? NULL
                      : clusters_get(execution_options(ex)->clusters, r->context, &err);
     if (f->cluster) {
-        f->discovering = cluster_discover(f->cluster, false, flow_discovered, f);
+        /* One of no object may meet any kind, also one that is new. */
+        f->asked_anew = !*f->declaration->resources;
+        f->discovering = cluster_discover(f->cluster, f->asked_anew, flow_discovered, f);
         return;
     }
     flow_fail(f, &err);

@@ -175,8 +175,14 @@ local function by_scale(ctx, document)
   local obj = document.object
   local replicas = ctx.request.replicas or type(obj.spec) == "table" and obj.spec.replicas
   if math.type(replicas) ~= "integer" then ctx:fail("scale needs replicas, in the request or in spec.replicas") end
-  local _, outcome, was = scale.to(ctx, obj, replicas)
+  local scaled, outcome, was = scale.to(ctx, obj, replicas)
+  -- The scale is not the object; its replicas are all that an undo needs.
+  local function image(count)
+    return { apiVersion = obj.apiVersion, kind = obj.kind, spec = { replicas = count }, metadata = {
+      name = obj.metadata.name, namespace = obj.metadata.namespace, uid = scaled.metadata.uid } }
+  end
   if outcome == "configured" then
+    ctx:remember(image(replicas), image(was))
     ctx:line("%s: %d replicas, %d before", object.text(obj), replicas, was)
     document.verb = "scaled"
   end

@@ -10,7 +10,7 @@ local M = {}
 local TRIES = 5
 
 -- Without what is the server's: nobody edits it, and it moves all the time.
-local function own_part(obj)
+function M.own_part(obj)
   local copy = object.comparable(obj)
   copy.metadata.creationTimestamp = nil
   copy.metadata.uid = nil
@@ -21,16 +21,18 @@ local function own_part(obj)
 end
 
 -- The changes whose place in `own` (the live object without what is the server's) is something else by now, as
--- conflicts.
+-- conflicts; and the other changes.
 local function conflicts_of(changes, own, live)
-  local found = {}
+  local found, others = {}, {}
   for _, change in ipairs(changes) do
     local now = merge.value(own, change)
     if not object.equal(now, change.from) and not object.equal(now, change.to) then
       found[#found + 1] = conflict.of_change(merge.field(change), change, now, live)
+    else
+      others[#others + 1] = change
     end
   end
-  return found
+  return found, others
 end
 
 local function refuse(ctx, changes, conflicts, live)
@@ -43,23 +45,40 @@ local function refuse(ctx, changes, conflicts, live)
     .. "changes; resourceVersion %s)", table.concat(texts, ", "), #conflicts, #changes, live.metadata.resourceVersion)
 end
 
-local function patched(live, changes)
-  local new = object.copy(live)
+-- Sends the changes as a patch of the live object.
+local function send(ctx, live, own, changes)
+  local new = object.copy(own)
   for _, change in ipairs(changes) do merge.put(new, change) end
-  return merge.patch(live, new)
-end
-
-local function try(ctx, obj, base, live)
-  local changes = merge.changes(own_part(base), own_part(obj))
-  local own = own_part(live)
-  local conflicts = conflicts_of(changes, own, live)
-  if #conflicts > 0 and not ctx.request.force then refuse(ctx, changes, conflicts, live) end
-  local patch = patched(own, changes)
+  local patch = merge.patch(own, new)
   if not patch then return live, "unchanged" end
   -- Nobody may come in between: then it is judged anew.
   patch.metadata = patch.metadata or {}
   patch.metadata.resourceVersion = live.metadata.resourceVersion
   return ctx:patch(live, patch), "configured"
+end
+
+local function try(ctx, obj, base, live)
+  local changes = merge.changes(M.own_part(base), M.own_part(obj))
+  local own = M.own_part(live)
+  local conflicts = conflicts_of(changes, own, live)
+  if #conflicts > 0 and not ctx.request.force then refuse(ctx, changes, conflicts, live) end
+  return send(ctx, live, own, changes)
+end
+
+-- Takes back what made `after` of `before`, but for what others have changed since (`force`: that too). Returns the
+-- object, "configured" or "unchanged", and what was left, as conflicts. nil where it is not there, or is another one.
+function M.back(ctx, before, after, force)
+  local changes = merge.changes(M.own_part(after), M.own_part(before))
+  for attempt = 1, TRIES do
+    local live = ctx:get(after)
+    if not live or live.metadata.uid ~= after.metadata.uid then return nil, live end
+    local own = M.own_part(live)
+    local left, others = conflicts_of(changes, own, live)
+    if force then left, others = {}, changes end
+    local result, outcome = ctx:try(function() return send(ctx, live, own, others) end)
+    if result ~= nil then return result, outcome, left, live end
+    if outcome.status ~= 409 or attempt == TRIES then error(outcome, 0) end
+  end
 end
 
 -- base → obj as a patch of the live object. Only a field that the edit touches and that changed meanwhile is
@@ -79,7 +98,7 @@ end
 -- The fields in which two states of an object differ, each with the live value.
 local function told_differences(obj, live)
   local texts = {}
-  for i, change in ipairs(merge.changes(own_part(obj), own_part(live))) do
+  for i, change in ipairs(merge.changes(M.own_part(obj), M.own_part(live))) do
     if i > 10 then
       texts[i] = "…"
       break

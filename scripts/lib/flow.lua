@@ -3,9 +3,10 @@ local object = require "lib.object"
 
 local M = {}
 
--- Runs a declaration on its target. What it has spawned ends before it does. Returns a sentence, or nothing.
+-- Runs a declaration on its target (nil where it is of none). What it has spawned ends before it does. Returns a
+-- sentence, or nothing.
 function M.run(declaration, ctx, target, input)
-  ctx.target = object.ref(target)
+  ctx.target = target and object.ref(target)
   local result = declaration.run(ctx, input)
   ctx:all()
   if type(result) == "table" and type(result.summary) == "string" then return result.summary end

@@ -89,6 +89,13 @@ local function names_of(live, names)
   return table.concat(found, " and ")
 end
 
+local function send_managed(ctx, live, managed)
+  return ctx:patch(live, list {
+    { op = "replace", path = "/metadata/managedFields", value = managed },
+    { op = "replace", path = "/metadata/resourceVersion", value = live.metadata.resourceVersion },
+  }, { type = "json" })
+end
+
 -- Makes the fields of the managers to take over (or of `managers`, a list) ours in the live object. Returns
 -- the live object as it is then. Somebody else may write meanwhile: a conflict is looked at anew, five times at most.
 function M.take(ctx, live, managers)
@@ -96,12 +103,7 @@ function M.take(ctx, live, managers)
   for attempt = 1, 5 do
     local managed = upgraded(live.metadata.managedFields or {}, names)
     if not managed then return live end
-    local result, err = ctx:try(function()
-      return ctx:patch(live, list {
-        { op = "replace", path = "/metadata/managedFields", value = managed },
-        { op = "replace", path = "/metadata/resourceVersion", value = live.metadata.resourceVersion },
-      }, { type = "json" })
-    end)
+    local result, err = ctx:try(function() return send_managed(ctx, live, managed) end)
     if result then
       ctx:line("%s: the fields of %s %s managed by %s", object.text(live), names_of(live, names),
         ctx.dry_run and "would be" or "are now", MANAGER)
@@ -112,6 +114,56 @@ function M.take(ctx, live, managers)
     if not again then return nil end
     live = again
   end
+end
+
+-- Takes what is also in the field set b out of a, and returns that; nil where there is nothing.
+local function take_common(a, b)
+  local both = {}
+  for key, below in next, a do
+    if b[key] and next(below) == nil then
+      both[key], a[key] = below, nil
+    elseif b[key] then
+      both[key] = take_common(below, b[key])
+      if next(below) == nil then a[key] = nil end
+    end
+  end
+  return next(both) ~= nil and both or nil
+end
+
+-- The managedFields of a live object in which what a patch of ours owns and, in `before`, an apply of ours owned is
+-- the apply's again; nil where there is nothing of that.
+local function given_back(managed, before)
+  local owned, kept, ours, moved, version = nil, list {}, nil, {}, nil
+  for _, entry in ipairs(before) do
+    if is_ours(entry) then owned, version = fields_of(entry), entry.apiVersion end
+  end
+  for _, entry in ipairs(managed) do
+    local copy = object.copy(entry)
+    copy.fieldsV1 = fields_of(entry)
+    if is_ours(copy) then
+      ours = copy
+    else
+      if owned and is_taken(copy, { [MANAGER] = true }) then union(moved, take_common(copy.fieldsV1, owned) or {}) end
+      if next(copy.fieldsV1) ~= nil then kept[#kept + 1] = copy end
+    end
+  end
+  if next(moved) == nil then return nil end
+  ours = ours or {
+    manager = MANAGER, operation = "Apply", apiVersion = version, fieldsType = "FieldsV1", fieldsV1 = {},
+  }
+  union(ours.fieldsV1, moved)
+  kept[#kept + 1] = ours
+  return kept
+end
+
+-- What a patch of ours has put back as it was `before` belongs to the apply again that owned it then: the next one
+-- would conflict with the patch.
+function M.give_back(ctx, live, before)
+  local managed = given_back(live.metadata.managedFields or {}, before.metadata.managedFields or {})
+  if not managed or ctx.dry_run then return live end
+  local result, err = ctx:try(function() return send_managed(ctx, live, managed) end)
+  if err then ctx:warn("%s: the next apply may conflict with this: %s", object.text(live), err.message) end
+  return result or live
 end
 
 -- Are the conflicts (of lib.conflict) with nobody but managers whose fields would become ours?
