@@ -223,6 +223,13 @@ function ctx:send_apply(obj, force) end
 ---@param before moonsail.Object?
 function ctx:remember(after, before) end
 
+---What changes from one state of an object to another (nil: not there), as a unified diff of YAML without what
+---changes by itself; "" where nothing does. A Secret's values are masked.
+---@param before moonsail.Object?
+---@param after moonsail.Object?
+---@return string
+function ctx:diff(before, after) end
+
 ---fn's results, or nil and what the API server refused. Every other error goes on.
 ---@param fn fun(): ...
 ---@return any, moonsail.Refusal?

@@ -37,6 +37,7 @@ enum {
 struct kube_call;
 struct listeners;
 struct panel;
+struct plan;
 struct schemas;
 struct stream;
 
@@ -103,6 +104,7 @@ struct exchange {
     struct timer *timer;
     struct job *job;
     loop_fn *job_dispose;
+    struct plan *plan;
 };
 
 /* Reads the request's headers and judges it; what is refused has its answer already. */

@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "edge/edge-internal.h"
+#include "exec/plan.h"
 #include "kube/cluster.h"
 
 #include <inttypes.h>
@@ -201,6 +202,7 @@ void exchange_free(struct exchange **exchange)
     timer_stop(&x->timer);
     if (x->job)
         job_forget(&x->job, x->job_dispose);
+    plan_cancel(&x->plan);
     free(x->path);
     free(x->kept);
     buf_free(&x->query);

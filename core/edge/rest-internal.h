@@ -7,11 +7,22 @@ struct cluster;
 struct kube_answer;
 struct kube_kind;
 struct pack_resource;
+struct start_request;
 
 static inline struct server *rest_server(const struct exchange *x)
 {
     return x->connection->server;
 }
+
+/* ---- rest.c ---- */
+
+/* Reads the body as a start request, a large one on the pool, and gives it to `begin`, which takes it over
+ * and answers; one that cannot be read is answered. */
+void rest_read_start(struct exchange *x, void (*begin)(struct exchange *x, struct start_request *request));
+
+/* ---- rest-plan.c ---- */
+
+void rest_plan(struct exchange *x);
 
 /* ---- rest-cluster.c ---- */
 

@@ -76,6 +76,7 @@ static void rest_list(struct exchange *x)
 /* A start request being parsed on the pool. */
 struct rest_start {
     struct exchange *exchange;
+    void (*begin)(struct exchange *x, struct start_request *request);
     struct buf body;
     struct start_request *request;
     struct err err;
@@ -96,6 +97,36 @@ static void rest_start_read(void *arg)
     start->request = start_request_parse(buf_str(&start->body), start->body.len, &start->err);
 }
 
+static void rest_start_done(void *arg)
+{
+    struct rest_start *start = arg;
+    struct exchange *x = start->exchange;
+    struct start_request *request = start->request;
+    x->job = NULL;
+    start->request = NULL;
+    if (request)
+        start->begin(x, request);
+    else
+        exchange_fail(x, &start->err);
+    rest_start_free(start);
+}
+
+void rest_read_start(struct exchange *x, void (*begin)(struct exchange *x, struct start_request *request))
+{
+    struct rest_start *start = mem_new(sizeof(*start));
+    start->exchange = x;
+    start->begin = begin;
+    start->body = x->body;
+    x->body = (struct buf){0};
+    if (start->body.len <= EDGE_POOL_BYTES) {
+        rest_start_read(start);
+        rest_start_done(start);
+        return;
+    }
+    x->job_dispose = rest_start_free;
+    x->job = loop_job(rest_server(x)->options.loop, rest_start_read, rest_start_done, start);
+}
+
 /* 202: it was taken, and this is its id. */
 static void rest_accepted(struct exchange *x, const struct execution *execution)
 {
@@ -107,41 +138,26 @@ static void rest_accepted(struct exchange *x, const struct execution *execution)
     exchange_send_json(x, 202, &body);
 }
 
-static void rest_start_done(void *arg)
+static void rest_start_begin(struct exchange *x, struct start_request *request)
 {
-    struct rest_start *start = arg;
-    struct exchange *x = start->exchange;
     struct server *server = rest_server(x);
-    struct err err = start->err;
+    struct err err = {0};
     struct execution *execution = NULL;
-    x->job = NULL;
-    if (start->request && server->draining) {
+    if (server->draining) {
         err_code(&err, ERR_BUSY, "the host is ending and starts nothing new");
-    } else if (start->request) {
-        execution = executions_start(server->options.executions, start->request, &x->connection->user, &err);
-        start->request = NULL;
+        start_request_free(request);
+    } else {
+        execution = executions_start(server->options.executions, request, &x->connection->user, &err);
     }
-    rest_start_free(start);
-    if (!execution) {
+    if (execution)
+        rest_accepted(x, execution);
+    else
         exchange_fail(x, &err);
-        return;
-    }
-    rest_accepted(x, execution);
 }
 
 static void rest_start(struct exchange *x)
 {
-    struct rest_start *start = mem_new(sizeof(*start));
-    start->exchange = x;
-    start->body = x->body;
-    x->body = (struct buf){0};
-    if (start->body.len <= EDGE_POOL_BYTES) {
-        rest_start_read(start);
-        rest_start_done(start);
-        return;
-    }
-    x->job_dispose = rest_start_free;
-    x->job = loop_job(rest_server(x)->options.loop, rest_start_read, rest_start_done, start);
+    rest_read_start(x, rest_start_begin);
 }
 
 /* The execution that the query names; NULL when that was answered. */
@@ -298,6 +314,7 @@ static void rest_page(struct exchange *x)
         "<li><a href=\"/api/executions\"><code>GET /api/executions</code></a>: what ran and runs</li>\n"
         "<li><code>GET /api/executions/logs?executionId=</code>: what it said</li>\n"
         "<li><code>POST /api/executions</code>, <code>POST /api/executions/cancel?executionId=</code></li>\n"
+        "<li><code>POST /api/plan</code>: what an apply would do</li>\n"
         "<li><a href=\"/api/cluster/status\"><code>GET /api/cluster/status</code></a>: the cluster</li>\n"
         "<li><code>GET /api/objects?resource=&amp;namespace=</code>, <code>GET "
         "/api/object?resource=&amp;namespace=&amp;name=</code>: what is in it</li>\n"
@@ -325,6 +342,7 @@ const struct http_route *rest_routes(void)
         {"POST", "/api/executions", ROUTE_API, rest_start},
         {"GET", "/api/executions/logs", ROUTE_API, rest_logs},
         {"POST", "/api/executions/cancel", ROUTE_API, rest_cancel},
+        {"POST", "/api/plan", ROUTE_API, rest_plan},
         {"GET", "/api/cluster/status", ROUTE_API, rest_cluster_status},
         {"GET", "/api/resources", ROUTE_API, rest_resources},
         {"GET", "/api/flows", ROUTE_API, rest_flows},

@@ -5,6 +5,7 @@
 #include "exec/apply-internal.h"
 #include "exec/bundle-guard.h"
 #include "exec/ctx.h"
+#include "exec/plan-internal.h"
 #include "exec/request.h"
 #include "exec/run.h"
 #include "kube/cluster.h"
@@ -45,25 +46,12 @@ static const struct document *apply_first_failed(const struct apply *a)
     return NULL;
 }
 
-void apply_finish(struct apply *a, const struct err *why)
+static void apply_report(struct apply *a, const struct err *why)
 {
     struct event_document *rows = mem_new((a->bundle.count + 1) * sizeof(*rows));
     struct execution_end end = {.error = "", .documents = rows, .has_documents = true};
-    for (size_t i = 0; i < a->bundle.count; i++) {
-        const struct document *d = &a->bundle.documents[i];
-        rows[i] = (struct event_document){
-            .index = d->index,
-            .line = d->line,
-            .ref = d->ref ? d->ref : "",
-            .namespace_ = d->ns,
-            .outcome = d->outcome ? d->outcome : "not-started",
-            .message = d->message,
-            .conflicts = d->conflicts,
-            .conflict_count = d->conflict_count,
-            .verdicts = d->verdicts,
-            .verdict_count = d->verdict_count,
-        };
-    }
+    for (size_t i = 0; i < a->bundle.count; i++)
+        rows[i] = document_row(&a->bundle.documents[i]);
     end.document_count = a->bundle.count;
     const struct document *failed = apply_first_failed(a);
     if (why || failed) {
@@ -73,9 +61,42 @@ void apply_finish(struct apply *a, const struct err *why)
     }
     if (a->ctx)
         end.changed = *ctx_counts(a->ctx);
-    a->ended = true;
     execution_finish(a->execution, &end);
     free(rows);
+}
+
+static void apply_parse_free(void *arg)
+{
+    struct apply_parse *p = arg;
+    bundle_free(&p->bundle);
+    execution_drop(p->execution);
+    free(p);
+}
+
+static void apply_stop(struct apply *a)
+{
+    kube_cancel(&a->discovering);
+    bundle_guard_stop(&a->guard);
+    deferred_cancel(&a->turn);
+    if (a->parsing)
+        job_forget(&a->parsing, apply_parse_free);
+    a->parse = NULL;
+    if (a->cell)
+        cell_free(a->cell);
+    a->cell = NULL;
+}
+
+void apply_finish(struct apply *a, const struct err *why)
+{
+    struct plan *plan = execution_planner(a->execution);
+    a->ended = true;
+    if (!plan) {
+        apply_report(a, why);
+        return;
+    }
+    /* The pool and later turns read the documents: nothing may work on them any more. */
+    apply_stop(a);
+    plan_ended(plan, &a->bundle, why);
 }
 
 /* Says why on stderr, and ends. */
@@ -235,14 +256,6 @@ static void apply_parse_work(void *arg)
     p->rc = apply_parse_texts(&p->bundle, p->request, &p->err);
 }
 
-static void apply_parse_free(void *arg)
-{
-    struct apply_parse *p = arg;
-    bundle_free(&p->bundle);
-    execution_drop(p->execution);
-    free(p);
-}
-
 static void apply_parse_done(void *arg)
 {
     struct apply_parse *p = arg;
@@ -274,19 +287,6 @@ static void apply_start(struct execution *ex)
 }
 
 /* ---- cancel and free ---- */
-
-static void apply_stop(struct apply *a)
-{
-    kube_cancel(&a->discovering);
-    bundle_guard_stop(&a->guard);
-    deferred_cancel(&a->turn);
-    if (a->parsing)
-        job_forget(&a->parsing, apply_parse_free);
-    a->parse = NULL;
-    if (a->cell)
-        cell_free(a->cell);
-    a->cell = NULL;
-}
 
 static void apply_cancel(void *run, bool now)
 {

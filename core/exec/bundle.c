@@ -8,14 +8,13 @@
 #include "exec/gate.h"
 #include "exec/request.h"
 #include "exec/run.h"
+#include "io/yaml-locate.h"
 #include "io/yaml.h"
 #include "script/pack.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { BUNDLE_DOCUMENTS_MAX = 20000 };
 
 char *bundle_ref(const char *api_version, const char *kind, const char *name)
 {
@@ -73,25 +72,28 @@ static int bundle_identify(struct document *d, struct err *err)
     return 0;
 }
 
-static int bundle_add(struct bundle *b, const char *json, size_t len, size_t line, struct err *err)
+static int bundle_add(struct bundle *b, struct json_span object, size_t line, size_t item, struct err *err)
 {
     if (b->count == BUNDLE_DOCUMENTS_MAX)
         return err_code(err, ERR_TOO_LARGE, "the manifest has more than %d documents", BUNDLE_DOCUMENTS_MAX);
     if ((b->count & (b->count - 1)) == 0)
         b->documents = mem_grow(b->documents, (b->count ? b->count * 2 : 1) * sizeof(*b->documents));
     struct document *d = &b->documents[b->count];
-    *d = (struct document){.index = b->count, .line = line, .json_len = len, .message = mem_str("")};
+    *d = (struct document){
+        .index = b->count, .line = line, .item = item, .json_len = object.len, .message = mem_str("")};
     b->count++;
-    d->json = malloc(len + 1);
+    d->json = malloc(object.len + 1);
     if (!d->json)
         return err_no_memory(err);
-    memcpy(d->json, json, len);
-    d->json[len] = '\0';
+    memcpy(d->json, object.at, object.len);
+    d->json[object.len] = '\0';
     return 0;
 }
 
-/* `kind: List` gives its items, lists inside lists too. */
-static int bundle_unfold(struct bundle *b, struct json_span object, size_t line, int depth, struct err *err)
+/* `kind: List` gives its items, lists inside lists too; only those of the outer one are found again by
+ * `item`. */
+static int bundle_unfold(struct bundle *b, struct json_span object, size_t line, size_t item_index, int depth,
+                         struct err *err)
 {
     char *kind = bundle_text(json_span_member(object, "kind"));
     char *version = bundle_text(json_span_member(object, "apiVersion"));
@@ -99,7 +101,7 @@ static int bundle_unfold(struct bundle *b, struct json_span object, size_t line,
     free(kind);
     free(version);
     if (!list) {
-        if (bundle_add(b, object.at, object.len, line, err))
+        if (bundle_add(b, object, line, item_index, err))
             return -1;
         return bundle_identify(&b->documents[b->count - 1], err);
     }
@@ -110,7 +112,7 @@ static int bundle_unfold(struct bundle *b, struct json_span object, size_t line,
     for (size_t i = 0; json_span_next(items, &at, NULL, &item); i++) {
         if (*item.at != '{')
             return err_code(err, ERR_BAD_REQUEST, "%zu:1: items[%zu] of the List is no object", line, i);
-        if (bundle_unfold(b, item, line, depth + 1, err))
+        if (bundle_unfold(b, item, line, depth ? YAML_NO_ITEM : i, depth + 1, err))
             return -1;
     }
     return 0;
@@ -122,7 +124,7 @@ int bundle_parse(struct bundle *b, const char *text, size_t len, struct err *err
     int rc = yaml_parse(text, len, &parsed, err);
     for (size_t i = 0; rc == 0 && i < parsed.count; i++) {
         struct yaml_document *d = &parsed.items[i];
-        rc = bundle_unfold(b, (struct json_span){d->json, d->json_len}, d->line, 0, err);
+        rc = bundle_unfold(b, (struct json_span){d->json, d->json_len}, d->line, YAML_NO_ITEM, 0, err);
     }
     if (rc == 0 && b->count == 0)
         rc = err_code(err, ERR_BAD_REQUEST, "the manifest is empty");
@@ -158,6 +160,22 @@ void bundle_free(struct bundle *b)
         bundle_free(b->base);
     free(b->base);
     *b = (struct bundle){0};
+}
+
+struct event_document document_row(const struct document *d)
+{
+    return (struct event_document){
+        .index = d->index,
+        .line = d->line,
+        .ref = str_or(d->ref, ""),
+        .namespace_ = d->ns,
+        .outcome = str_or(d->outcome, "not-started"),
+        .message = d->message,
+        .conflicts = d->conflicts,
+        .conflict_count = d->conflict_count,
+        .verdicts = d->verdicts,
+        .verdict_count = d->verdict_count,
+    };
 }
 
 static void bundle_fail(struct document *d, char *message)

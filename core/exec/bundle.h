@@ -16,8 +16,11 @@ struct map;
 struct pack;
 struct pack_resource;
 
+enum { BUNDLE_DOCUMENTS_MAX = 20000 };
+
 struct document {
     size_t index, line; /* line in the text, from 1 */
+    size_t item;        /* of the List that stands there; or YAML_NO_ITEM */
     char *json;
     size_t json_len;
     char *api_version, *kind, *ns, *name; /* ns and name "" where there is none */
@@ -69,6 +72,9 @@ bool bundle_route(struct document *document, struct cluster *cluster, const stru
  * and its message say so. */
 int bundle_judge(struct bundle *bundle, struct document *document, struct execution *execution,
                  struct cluster *cluster);
+
+/* Its row, whose strings are the document's own. */
+struct event_document document_row(const struct document *document);
 
 /* The document that this one cannot do without and that was not applied; NULL where all were. */
 const struct document *document_missing(const struct document *document);

@@ -49,4 +49,4 @@ void ctx_watches_free(struct ctx *ctx);
 void ctx_tasks_free(struct ctx_tasks *tasks);
 
 extern const luaL_Reg ctx_call_functions[], ctx_say_functions[], ctx_image_functions[], ctx_watch_functions[],
-    ctx_log_functions[], ctx_task_functions[];
+    ctx_log_functions[], ctx_task_functions[], ctx_diff_functions[];

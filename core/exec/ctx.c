@@ -134,7 +134,8 @@ static void ctx_push_user(lua_State *L, const struct user *user)
 void ctx_push(lua_State *L, struct scope *scope)
 {
     static const luaL_Reg *const functions[] = {ctx_call_functions,  ctx_say_functions, ctx_image_functions,
-                                                ctx_watch_functions, ctx_log_functions, ctx_task_functions};
+                                                ctx_watch_functions, ctx_log_functions, ctx_task_functions,
+                                                ctx_diff_functions};
     const struct start_request *r = execution_request(scope->execution);
     luaL_checkstack(L, 8, "ctx");
     pack_push_module(L, "ctx");
@@ -150,5 +151,7 @@ void ctx_push(lua_State *L, struct scope *scope)
     lua_setfield(L, -2, "user");
     lua_pushboolean(L, r->dry_run);
     lua_setfield(L, -2, "dry_run");
+    lua_pushboolean(L, execution_planner(scope->execution) != NULL);
+    lua_setfield(L, -2, "plan");
     lua_call(L, 2, 1);
 }

@@ -29,4 +29,7 @@ void event_write(struct event_door *door, const char *execution_id, uint64_t seq
 
 /* Members of `summary`, for a complete event and for a record. */
 void event_write_summary(struct json_writer *w, const struct event *event);
+/* Members of a document's row. */
+void event_write_document(struct event_door *door, struct json_writer *w,
+                          const struct event_document *document);
 void event_write_counts(struct json_writer *w, const struct event_counts *counts);

@@ -121,9 +121,8 @@ static void event_verdict(struct event_door *door, struct json_writer *w, const 
     jsonw_end_object(w);
 }
 
-static void event_document(struct event_door *door, struct json_writer *w, const struct event_document *d)
+void event_write_document(struct event_door *door, struct json_writer *w, const struct event_document *d)
 {
-    jsonw_begin_object(w);
     jsonw_member_int(w, "index", (int64_t)d->index);
     jsonw_member_int(w, "line", (int64_t)d->line);
     event_text(door, w, "ref", d->ref);
@@ -140,6 +139,12 @@ static void event_document(struct event_door *door, struct json_writer *w, const
     for (size_t i = 0; i < d->verdict_count; i++)
         event_verdict(door, w, &d->verdicts[i]);
     jsonw_end_array(w);
+}
+
+static void event_document(struct event_door *door, struct json_writer *w, const struct event_document *d)
+{
+    jsonw_begin_object(w);
+    event_write_document(door, w, d);
     jsonw_end_object(w);
 }
 

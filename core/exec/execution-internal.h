@@ -22,9 +22,10 @@ struct execution {
     struct start_request *request;
     struct user user;
     struct pack *pack;
-    struct images images; /* of what it wrote */
-    struct judge *judge;  /* NULL until it is needed */
-    struct journal *journal;
+    struct images images;    /* of what it wrote */
+    struct judge *judge;     /* NULL until it is needed */
+    struct journal *journal; /* NULL of a plan */
+    struct plan *plan;       /* whose dry-run it is; NULL: it stands in the set's list */
     const struct run_ops *ops;
     void *run;
     enum execution_status status;
@@ -43,6 +44,7 @@ struct executions {
     struct execution_list all, queued;
     struct map *by_id;
     size_t active, waiting, kept; /* running or validating; in `queued`; in `all` */
+    size_t plans;                 /* under way */
     bool draining;
     void (*drained)(void *arg);
     void *drained_arg;

@@ -65,7 +65,6 @@ struct execution *execution_new(struct executions *set, struct start_request *re
     ex->outcome = "";
     ex->error = mem_str("");
     ex->started = ex->last_line = clock_wall_ms();
-    ex->journal = journal_new(set->options.loop, set->options.redactor, id);
     return ex;
 }
 
@@ -98,7 +97,8 @@ void execution_drop(struct execution *ex)
     execution_abandon(ex);
     if (ex->pack)
         pack_drop(ex->pack);
-    journal_free(ex->journal);
+    if (ex->journal)
+        journal_free(ex->journal);
     start_request_free(ex->request);
     images_free(&ex->images);
     free(ex->id);
@@ -165,6 +165,11 @@ struct judge *execution_judge(struct execution *ex)
     return ex->judge;
 }
 
+struct plan *execution_planner(const struct execution *ex)
+{
+    return ex->plan;
+}
+
 bool execution_cancelled(const struct execution *ex)
 {
     return ex->cancelled_by != NULL;
@@ -196,13 +201,20 @@ static struct event execution_event(const struct execution *ex, enum event_type 
     };
 }
 
+/* A plan says nothing before its end. */
+static void execution_say(struct execution *ex, const struct event *e)
+{
+    if (ex->journal)
+        journal_append(ex->journal, e);
+}
+
 static void execution_set_status(struct execution *ex, enum execution_status status)
 {
     struct event e = execution_event(ex, EVENT_STATE);
     ex->status = status;
     e.state.status = execution_status_name(status);
     e.state.label = ex->label;
-    journal_append(ex->journal, &e);
+    execution_say(ex, &e);
 }
 
 void execution_set_running(struct execution *ex)
@@ -219,7 +231,7 @@ void execution_phase(struct execution *ex, const char *name, const char *detail,
     e.phase.detail = detail;
     e.phase.progress = progress;
     e.phase.total = total;
-    journal_append(ex->journal, &e);
+    execution_say(ex, &e);
 }
 
 void execution_raw_line(struct execution *ex, enum event_stream stream, const char *text, size_t len,
@@ -231,7 +243,7 @@ void execution_raw_line(struct execution *ex, enum event_stream stream, const ch
     e.line.len = len;
     e.line.dropped = dropped;
     ex->last_line = e.time;
-    journal_append(ex->journal, &e);
+    execution_say(ex, &e);
 }
 
 void execution_line(struct execution *ex, enum event_stream stream, const char *text)
@@ -281,7 +293,7 @@ void execution_finish(struct execution *ex, const struct execution_end *end)
     e.complete.documents = end->documents;
     e.complete.document_count = end->document_count;
     e.complete.has_documents = end->has_documents;
-    journal_append(ex->journal, &e);
+    execution_say(ex, &e);
     journal_end(ex->journal);
     ex->end = e;
     ex->end.complete.documents = NULL;

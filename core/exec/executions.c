@@ -201,6 +201,7 @@ struct execution *executions_start(struct executions *set, struct start_request 
     }
     char *id = str_empty(request->execution_id) ? executions_make_id(set) : mem_str(request->execution_id);
     struct execution *ex = execution_new(set, request, user, id);
+    ex->journal = journal_new(set->options.loop, set->options.redactor, id);
     TAILQ_INSERT_HEAD(&set->all, ex, link);
     set->kept++;
     map_put(set->by_id, id, ex);

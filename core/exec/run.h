@@ -10,6 +10,7 @@
 struct judge;
 struct images;
 struct pack;
+struct plan;
 
 struct run_ops {
     /* Begins the work; the run that it makes is set with execution_set_run(). */
@@ -33,6 +34,7 @@ struct pack *execution_pack(const struct execution *execution); /* the generatio
 struct judge *execution_judge(struct execution *execution);   /* made at the first call, as long as the run */
 struct images *execution_images(struct execution *execution); /* of its writes, as long as it is kept */
 struct execution *execution_other(const struct execution *execution, const char *id); /* NULL: none kept */
+struct plan *execution_planner(const struct execution *execution); /* the plan that it serves; or NULL */
 bool execution_cancelled(const struct execution *execution);
 
 void execution_set_running(struct execution *execution); /* planned → running, once */

@@ -175,14 +175,14 @@ local function by_scale(ctx, document)
   local obj = document.object
   local replicas = ctx.request.replicas or type(obj.spec) == "table" and obj.spec.replicas
   if math.type(replicas) ~= "integer" then ctx:fail("scale needs replicas, in the request or in spec.replicas") end
-  local scaled, outcome, was = scale.to(ctx, obj, replicas)
+  local scaled, outcome, was, before = scale.to(ctx, obj, replicas)
   -- The scale is not the object; its replicas are all that an undo needs.
   local function image(count)
     return { apiVersion = obj.apiVersion, kind = obj.kind, spec = { replicas = count }, metadata = {
       name = obj.metadata.name, namespace = obj.metadata.namespace, uid = scaled.metadata.uid } }
   end
   if outcome == "configured" then
-    ctx:remember(image(replicas), image(was))
+    if ctx.plan then ctx:show_change(scaled, before) else ctx:remember(image(replicas), image(was)) end
     ctx:line("%s: %d replicas, %d before", object.text(obj), replicas, was)
     document.verb = "scaled"
   end
@@ -191,11 +191,7 @@ end
 
 local BY_ACTION = { delete = by_delete, scale = by_scale }
 
--- What the host calls for each document: { object (the manifest's), base (as it was fetched, of an edit) or
--- nil, namespace ("" for cluster-scoped), version (that the cluster serves), index, resource (its file's
--- declaration) or nil, in a dry-run crd and space (lib.deferred) }. Returns the outcome, the name where the
--- server chose it, and the word for the outcome where it has its own ("scaled"); of a "deferred" one, why.
-function M.document(ctx, document)
+local function by_its_action(ctx, document)
   local obj = document.object
   if type(obj.metadata) ~= "table" then obj.metadata = {} end
   obj.metadata.namespace = document.namespace ~= "" and document.namespace or nil
@@ -209,6 +205,18 @@ function M.document(ctx, document)
   end
   local outcome, text = by_handler(ctx, document)
   return outcome, text, document.verb
+end
+
+-- What the host calls for each document: { object (the manifest's), base (as it was fetched, of an edit) or
+-- nil, namespace ("" for cluster-scoped), version (that the cluster serves), index, resource (its file's
+-- declaration) or nil, in a dry-run crd and space (lib.deferred) }. Returns the outcome, the name where the
+-- server chose it, and the word for the outcome where it has its own ("scaled"); of a "deferred" one, why.
+function M.document(ctx, document)
+  if not ctx.plan then return by_its_action(ctx, document) end
+  local results = table.pack(ctx:try(function() return by_its_action(ctx, document) end))
+  if results[1] ~= nil then return table.unpack(results, 1, results.n) end
+  ctx:show_refusal(document.index, results[2])
+  error(results[2], 0)
 end
 
 -- What the host calls for each document that is waited for: { kind, namespace, name, version, resource } and how

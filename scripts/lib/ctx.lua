@@ -146,13 +146,29 @@ return function(core, fields)
   function ctx:apply(obj) return apply.object(self, obj) end
 
   -- Notes what an object was before a write (nil: not there) and what it is after it (nil: gone), for an undo.
+  -- In a plan it is shown instead.
   function ctx:remember(after, before)
-    if not self.dry_run then core.remember(before, after) end
+    if self.plan then
+      self:show_change(after, before)
+    elseif not self.dry_run then
+      core.remember(before, after)
+    end
   end
 
-  -- What an execution that has ended changed here: how many objects, how many were not kept, and of the n-th
-  -- { before, after }, as they were given to remember.
-  function ctx:remembered(execution_id, n) return core.remembered(execution_id, n) end
+  -- What changes from one state of an object to another (nil: not there), as a unified diff of YAML without what
+  -- changes by itself; "" where nothing does. A Secret's values are masked.
+  function ctx:diff(before, after) return core.diff(before, after) end
+
+  -- In a plan: notes what the document would change.
+  function ctx:show_change(after, before)
+    local diff, err = self:try(function() return self:diff(before, after) end)
+    core.planned(self.document.index, diff or ("\\ There is no diff: %s\n"):format(err.message))
+  end
+
+  -- In a plan: notes for which fields the document was refused.
+  function ctx:show_refusal(index, err)
+    core.refused(index, { message = err.message, details = err.details })
+  end
 
   -- fn's results, or nil and the error ({ code, status, reason, message }) where the API refused.
   function ctx:try(fn)

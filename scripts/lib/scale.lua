@@ -3,8 +3,8 @@ local object = require "lib.object"
 
 local M = {}
 
--- Sets the replicas by the scale subresource. Returns the scale as it is now, "configured" or "unchanged", and
--- how many there were.
+-- Sets the replicas by the scale subresource. Returns the scale as it is now, "configured" or "unchanged", how
+-- many there were, and the scale before.
 function M.to(ctx, ref, replicas)
   local function patch(body) return ctx:patch(ref, body, { subresource = "scale" }) end
   local before, err = ctx:try(function() return ctx:get(ref, { subresource = "scale" }) end)
@@ -14,8 +14,8 @@ function M.to(ctx, ref, replicas)
     ctx:fail("%s is not there", object.text(ref))
   end
   local was = before.spec and before.spec.replicas or 0
-  if was == replicas then return before, "unchanged", was end
-  return patch { spec = { replicas = replicas } }, "configured", was
+  if was == replicas then return before, "unchanged", was, before end
+  return patch { spec = { replicas = replicas } }, "configured", was, before
 end
 
 return M

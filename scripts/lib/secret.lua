@@ -140,6 +140,10 @@ function M.apply(ctx, obj)
   if result ~= nil then return result, outcome, text end
   local err = outcome
   err.message = without(err.message, values)
+  local causes = err.details and err.details.causes
+  for _, cause in ipairs(type(causes) == "table" and causes or {}) do
+    if type(cause.message) == "string" then cause.message = without(cause.message, values) end
+  end
   error(err, 0)
 end
 

@@ -31,6 +31,14 @@ describe("secrets", function()
     assert.equal('illegal base64 data "[REDACTED]" at 3', why)
   end)
 
+  it("do not say it in the fields that the refusal names either", function()
+    local t = testing.new()
+    t:fail("apply", nil, { status = 422, reason = "Invalid", message = "Secret is invalid",
+      details = { causes = { { field = "data.key", message = 'Invalid value: "not-base64": bad' } } } })
+    local _, err = pcall(t.apply, t, secrets, secret { data = { key = "not-base64" } })
+    assert.equal('Invalid value: "[REDACTED]": bad', err.details.causes[1].message)
+  end)
+
   it("do not show values in a conflict", function()
     local t = testing.new { objects = { secret { type = "Opaque", data = { password = "YQ==" } } } }
     local live = t:get(secret {})
