@@ -1,6 +1,7 @@
 -- testing/core.lua: the host's primitives under lib/ctx.lua, over a cluster in memory. What they are asked is
 -- recorded in a test (testing/init.lua).
 local cluster = require "testing.cluster"
+local diff = require "testing.diff"
 local object = require "lib.object"
 local store = require "testing.store"
 local tasks = require "testing.tasks"
@@ -107,6 +108,8 @@ function M.new(test)
   function core.remember(before, after)
     test.remembered[#test.remembered + 1] = { before = object.copy(before), after = object.copy(after) }
   end
+
+  function core.diff(before, after) return diff(before, after) end
 
   function core.log(text) test.log[#test.log + 1] = text end
 
