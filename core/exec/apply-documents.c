@@ -27,6 +27,11 @@ static bool apply_dry_run(const struct apply *a)
     return execution_request(a->execution)->dry_run;
 }
 
+static bool apply_deletes(const struct apply *a)
+{
+    return str_eq(execution_request(a->execution)->action, "delete");
+}
+
 /* ---- what is said of a document ---- */
 
 static struct scope *sending_scope(struct sending *s)
@@ -289,33 +294,64 @@ static bool sending_waits(const struct apply *a, const struct sending *s)
            a->flying >= APPLY_AT_ONCE || a->flying_bytes + sending_weight(s) > APPLY_AT_ONCE_BYTES;
 }
 
-/* Is it to be tried? Says why it is not. */
+/* Is it to be tried? Says why it is not. A delete goes backwards, before what it needs. */
 static bool sending_wanted(struct sending *s)
 {
-    struct document *d = s->document;
-    const struct document *missing = document_missing(d);
+    const struct document *missing = apply_deletes(s->apply) ? NULL : document_missing(s->document);
     if (missing)
         sending_skip(s, missing);
     return !missing;
 }
 
-/* The CRD of the bundle is there: does the cluster serve its kind now? */
+static void sending_refuse(struct sending *s, const char *reason)
+{
+    sending_fail(s, reason);
+    sending_decided(s);
+}
+
+/* Where its kind is not served, there is nothing to delete. */
+static void sending_absent(struct sending *s)
+{
+    sending_say(s, STREAM_STDOUT, mem_printf("%s: it is not there", s->document->ref));
+    sending_succeed(s, "unchanged", NULL);
+    sending_decided(s);
+}
+
+static void sending_go(struct sending *s)
+{
+    const struct document *d = s->document;
+    bool deletes = apply_deletes(s->apply);
+    if (!d->crd || sending_is_served(s) || (apply_dry_run(s->apply) && !deletes)) {
+        sending_begin(s);
+    } else if (deletes) {
+        sending_absent(s);
+    } else {
+        char *reason = mem_printf("no matches for kind \"%s\" in version \"%s\"", d->kind, d->api_version);
+        sending_refuse(s, reason);
+        free(reason);
+    }
+}
+
+/* Must discovery be asked whether the kind of the bundle's own CRD is served by now? Where the bundle makes
+ * none, once will do. */
+static bool sending_asks(const struct sending *s)
+{
+    const struct apply *a = s->apply;
+    bool makes = !apply_dry_run(a) && !apply_deletes(a);
+    return s->document->crd && !sending_is_served(s) && (makes || !a->asked_anew);
+}
+
 static void sending_kind_known(void *arg, const struct err *err)
 {
     struct sending *s = arg;
     struct apply *a = s->apply;
-    struct document *d = s->document;
     a->discovering = NULL;
-    if (!err && cluster_kind(a->cluster, d->api_version, d->kind)) {
-        sending_begin(s);
-        apply_send(a);
-        return;
-    }
-    char *reason = err ? mem_str(err->text)
-                       : mem_printf("no matches for kind \"%s\" in version \"%s\"", d->kind, d->api_version);
-    sending_fail(s, reason);
-    free(reason);
-    sending_decided(s);
+    a->asked_anew = true;
+    if (err)
+        sending_refuse(s, err->text);
+    else
+        sending_go(s);
+    apply_send(a);
 }
 
 static void apply_more(void *arg)
@@ -328,7 +364,6 @@ static void apply_more(void *arg)
 static void sending_start(struct sending *s)
 {
     struct apply *a = s->apply;
-    struct document *d = s->document;
     if (!sending_wanted(s)) {
         s->decided = true;
         apply_tell(a);
@@ -337,10 +372,10 @@ static void sending_start(struct sending *s)
     a->flying++;
     s->weight = sending_weight(s);
     a->flying_bytes += s->weight;
-    if (d->crd && !apply_dry_run(a) && !sending_is_served(s))
+    if (sending_asks(s))
         a->discovering = cluster_discover(a->cluster, true, sending_kind_known, s);
     else
-        sending_begin(s);
+        sending_go(s);
 }
 
 static void apply_line_up(struct apply *a)

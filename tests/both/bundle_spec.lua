@@ -74,6 +74,27 @@ describe("a bundle with its own Namespace and CRD", function()
     assert.is_nil(cluster.get("namespace", name))
   end)
 
+  it("is deleted from its end: an object before its CRD and its Namespace; a second time nothing is there", function()
+    local text, name = bundle()
+    apply(text)
+    local all = { namespace = "deleted", customresourcedefinition = "deleted", configmap = "deleted", ship = "deleted" }
+    assert.same(all, (outcomes(apply(text, "--delete", "--dry-run"))))
+    assert.not_nil(cluster.get("configmap", "log", name))
+    local result = apply(text, "--delete")
+    assert.same(all, (outcomes(result)))
+    assert.is_nil(cluster.get("configmap", "log", name))
+    local order = {}
+    for ref in result.stdout:gmatch('"text":"(%l+)[^" ]* deleted"') do order[#order + 1] = ref end
+    assert.same({ "ship", "configmap", "customresourcedefinition", "namespace" }, order)
+    support.eventually("the CRD is gone", function() return not cluster.get("crd", ("ships.%s.moonsail.dev"):format(name)) end, 30)
+    local found, complete = outcomes(apply(text, "--delete", "--dry-run"))
+    assert.equal("", complete.error)
+    assert.equal("unchanged", found.ship)
+    found, complete = outcomes(apply(text, "--delete"))
+    assert.equal("", complete.error)
+    assert.equal("unchanged", found.ship)
+  end)
+
   -- The demo cluster has no schema by which it could refuse this CRD.
   if not cluster.real then return end
 
