@@ -170,6 +170,10 @@ return function(core, fields)
     core.refused(index, { message = err.message, details = err.details })
   end
 
+  -- What an execution that has ended changed here: how many objects, how many were not kept, and of the n-th
+  -- { before, after }, as they were given to remember.
+  function ctx:remembered(execution_id, n) return core.remembered(execution_id, n) end
+
   -- fn's results, or nil and the error ({ code, status, reason, message }) where the API refused.
   function ctx:try(fn)
     local results = table.pack(pcall(fn))
