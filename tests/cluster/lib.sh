@@ -11,7 +11,8 @@ kube-scheduler          kubernetes k8s.io/kubernetes/cmd/kube-scheduler
 kubectl                 kubernetes k8s.io/kubernetes/cmd/kubectl
 kwok                    kwok       sigs.k8s.io/kwok/cmd/kwok
 kube-apiserver-old      kubernetes-1.24 k8s.io/kubernetes/cmd/kube-apiserver
-yaml-oracle             ../oracle  .'
+yaml-oracle             ../oracle  .
+strangers               strangers  .'
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 die() { say "$@"; exit 1; }
@@ -22,9 +23,10 @@ program_field() {
 }
 
 # The version that the module folder $1 pins. Of a module whose program is its
-# own, the oracle, it is what its files contain.
+# own, the oracle, it is what its files contain; so too of the strangers' manifests.
 module_version() {
 	case $1 in
+	strangers) cat "$here"/{strangers/manifests,kubernetes/go.mod,kwok/go.mod} | sha256sum | cut -c1-12 ;;
 	../oracle) cat "$here/$1"/{go.mod,go.sum,main.go} | sha256sum | cut -c1-12 ;;
 	*) awk '$1 == "require" && $2 != "(" { print $3; exit }' "$here/$1/go.mod" ;;
 	esac

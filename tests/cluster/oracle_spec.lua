@@ -3,6 +3,7 @@
 local support = require "tests.spec.support"
 local cluster = require "tests.cluster.support"
 local cases = require "tests.cluster.manifests.cases"
+local compare = require "tests.cluster.support.compare"
 
 local FOLDER = "tests/cluster/manifests/"
 
@@ -20,63 +21,6 @@ local function edited(case)
   return text:sub(1, first - 1) .. to .. text:sub(last + 1)
 end
 
--- What the server, its controllers and time put in, different for every object.
-local OF_METADATA = { "uid", "creationTimestamp", "resourceVersion", "generation", "namespace", "finalizers" }
-local OF_SPEC = { "clusterIP", "clusterIPs", "healthCheckNodePort", "volumeName", "nodeName" }
-local BY_OTHERS = {
-  "^deployment%.kubernetes%.io/", "^pv%.kubernetes%.io/", "^volume%.[%w.]*kubernetes%.io/", "controller%-uid$",
-}
-
-local function without(map, names)
-  for _, name in ipairs(names) do map[name] = nil end
-end
-
-local function without_matching(map)
-  for key in pairs(map or {}) do
-    for _, pattern in ipairs(BY_OTHERS) do
-      if key:match(pattern) then map[key] = nil end
-    end
-  end
-end
-
--- What the manager "moonsail" owns.
-local function owned(object)
-  for _, entry in ipairs(object.metadata.managedFields or {}) do
-    if entry.manager == "moonsail" and entry.operation == "Apply" and not entry.subresource then
-      return { version = entry.apiVersion, fields = entry.fieldsV1 }
-    end
-  end
-end
-
-local function comparable(object)
-  local fields = owned(object)
-  object.metadata.managedFields, object.status = nil, nil
-  without(object.metadata, OF_METADATA)
-  without_matching(object.metadata.annotations)
-  if next(object.metadata.annotations or {}) == nil then object.metadata.annotations = nil end
-  local spec = type(object.spec) == "table" and object.spec or {}
-  without(spec, OF_SPEC)
-  for _, port in ipairs(object.kind == "Service" and spec.ports or {}) do port.nodePort = nil end
-  if object.kind == "Job" then
-    without_matching(object.metadata.labels)
-    without_matching(spec.selector and spec.selector.matchLabels)
-    without_matching(spec.template.metadata.labels)
-  end
-  -- The token that the server mounts into a Pod has a name by chance.
-  if object.kind == "Pod" then
-    local text = support.json.encode(object):gsub("kube%-api%-access%-%w+", "kube-api-access")
-    object = support.json.decode(text)
-  end
-  -- A controller adds them up in its own time.
-  if object.aggregationRule then object.rules = nil end
-  return object, fields
-end
-
-local function items(text)
-  local decoded = support.json.decode(text)
-  return decoded.items or { decoded }
-end
-
 -- kubectl on a manifest, which says itself where it goes when it is `wide`.
 local function kubectl(case, text, ns, ...)
   local words = { ... }
@@ -92,7 +36,7 @@ end
 local function snapshot(case, text, ns)
   local out = kubectl(case, text, ns, "get", "-o", "json", "--show-managed-fields")
   local objects, fields = {}, {}
-  for i, object in ipairs(items(out)) do objects[i], fields[i] = comparable(object) end
+  for i, object in ipairs(compare.items(out)) do objects[i], fields[i] = compare.object(object) end
   return objects, fields
 end
 

@@ -104,4 +104,14 @@ end
 local old = os.getenv("MOONSAIL_CLUSTER") == "old"
 local shared = old and new("--old") or new()
 shared.new, shared.old = new, old
+
+--- The text of a bundle of tests/cluster/strangers/manifests.
+function shared.stranger(name)
+  local folder = must(script("build", "--only", "strangers", "--print"), "build strangers"):match("%S+")
+  local file = assert(io.open(("%s/%s.yaml"):format(folder, name), "rb"))
+  local text = file:read("a")
+  file:close()
+  return text
+end
+
 return shared
