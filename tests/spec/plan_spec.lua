@@ -3,12 +3,14 @@
 local cqueues = require "cqueues"
 local support = require "tests.spec.support"
 
--- A handler that is busy until the file says otherwise.
+-- A handler that takes its time, or all memory, by the object's name.
 local SLOW = [[
 return resource {
   name = "configmaps", kind = "ConfigMap", versions = { "v1" }, help = "Waits.",
   apply = function(ctx, obj)
     if obj.metadata.name == "slow" then ctx:sleep(3600) end
+    local eaten = {}
+    while obj.metadata.name == "hungry" do eaten[#eaten + 1] = ("x"):rep(100000) .. #eaten end
     return ctx:apply(obj)
   end,
 }
@@ -16,10 +18,15 @@ return resource {
 
 local AT_ONCE = 16
 
-local function body(name)
-  return support.json.encode { intent = "apply-yaml", namespace = "default",
-    yaml = ("apiVersion: v1\nkind: ConfigMap\nmetadata: { name: %s }\n"):format(name) }
+local function configmap(name, more)
+  return ("---\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: %s }\n%s"):format(name, more or "")
 end
+
+local function request(yaml)
+  return support.json.encode { intent = "apply-yaml", namespace = "default", yaml = yaml }
+end
+
+local function body(name) return request(configmap(name)) end
 
 describe("plans", function()
   local host
@@ -68,16 +75,36 @@ describe("plans", function()
     peer:close()
   end)
 
+  it("whose script has to be ended tell that, and nothing that came after", function()
+    local answer = host:post("/api/plan", request(configmap "slow" .. configmap "hungry" .. configmap "quick"))
+    assert.equal(200, answer.status)
+    local made = answer.json()
+    assert.equal("failed", made.documents[2].outcome)
+    assert.matches("memory", made.documents[2].message, 1, true)
+    assert.matches("memory", made.error, 1, true)
+    assert.equal("not-started", made.documents[1].outcome)
+    assert.equal(200, host:post("/api/plan", body "quick").status)
+  end)
+
+  it("show a change of a large object, as much of it as somebody may read", function()
+    local lines = {}
+    for i = 1, 9000 do lines[i] = ("  key-%d: '%s'\n"):format(i, ("v"):rep(30)) end
+    local row = host:post("/api/plan", request(configmap("large", "data:\n" .. table.concat(lines)))).json().documents[1]
+    assert.equal("created", row.outcome, row.message)
+    assert.matches("\n+  key-1: v", row.diff, 1, true)
+    assert.matches("\n\\ The rest is left out: the diff is over 262144 bytes\n$", row.diff)
+    assert.is_true(#row.diff < 262144 + 100)
+  end)
+
   it("of two thousand documents are answered, while others are served", function()
     local documents = {}
     for i = 1, 2000 do
-      documents[i] = ("---\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: many-%d }\ndata: { a: %q }\n"):format(i, ("x"):rep(100))
+      documents[i] = configmap("many-" .. i, ("data: { a: %q }\n"):format(("x"):rep(100)))
     end
     local made, slowest = nil, 0
     support.together(
       function()
-        made = host:post("/api/plan", support.json.encode {
-          intent = "apply-yaml", namespace = "default", yaml = table.concat(documents) }).json()
+        made = host:post("/api/plan", request(table.concat(documents))).json()
       end,
       function()
         while not made do
