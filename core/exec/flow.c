@@ -404,9 +404,7 @@ static void flow_start(struct execution *ex)
                      ? NULL
                      : clusters_get(execution_options(ex)->clusters, r->context, &err);
     if (f->cluster) {
-        /* One of no object may meet any kind, also one that is new. */
-        f->asked_anew = !*f->declaration->resources;
-        f->discovering = cluster_discover(f->cluster, f->asked_anew, flow_discovered, f);
+        f->discovering = cluster_discover(f->cluster, false, flow_discovered, f);
         return;
     }
     flow_fail(f, &err);

@@ -102,18 +102,19 @@ local function fields_below(fields, step)
   return items and item_fields(items, step.key)
 end
 
--- The newest manager, not of a subresource, that has the place of a change (of lib.merge).
+-- The newest manager that has the place of a change (of lib.merge); one through a subresource only where no other
+-- has it.
 local function owner_of(live, change)
-  local newest
+  local newest = {} -- by whether it is through a subresource
   for _, entry in ipairs(live.metadata.managedFields or {}) do
     local at = entry.fieldsV1
     for _, step in ipairs(change.path) do at = fields_below(at, step) end
     at = fields_below(at, change.key and { field = change.field, key = change.key } or change.field)
-    if at and not entry.subresource and (not newest or tostring(entry.time) >= tostring(newest.time)) then
-      newest = entry
-    end
+    local is_sub = entry.subresource ~= nil
+    local before = newest[is_sub]
+    if at and (not before or tostring(entry.time) >= tostring(before.time)) then newest[is_sub] = entry end
   end
-  return newest
+  return newest[false] or newest[true]
 end
 
 -- A field that an edit changes (a change of lib.merge) and that is something else in `live` now.

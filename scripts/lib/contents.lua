@@ -34,13 +34,14 @@ local function is_owned(obj)
   return false
 end
 
--- The first object of a kind that is not going anyway, as "pod/x"; nil where there is none. `gone`: uids.
-local function first_of(ctx, target, gone)
+-- The first object of a kind that is not going anyway, as "pod/x"; nil where there is none. `gone`: uids; `custom`:
+-- the kind is a CustomResourceDefinition's, so it is served, but may be too new to be known here.
+local function first_of(ctx, target, gone, custom)
   local found, err = ctx:try(function() return ctx:list(target, { query = "limit=" .. LISTED_MOST }) end)
   if not found then
-    if err.status == 404 then return nil end -- not served here
-    err.message = ("it is not known what would go with it: %s"):format(err.message)
-    error(err, 0)
+    if err.status == 404 and not custom then return nil end -- not served here
+    ctx:fail("what would go with it cannot be seen: %s%s", err.message,
+      err.status == 404 and " (a new kind is known within a minute)" or "")
   end
   for _, obj in ipairs(map(found)) do
     obj.apiVersion, obj.kind = target.apiVersion, target.kind
@@ -71,7 +72,7 @@ function M.of_namespace(ctx, name, gone)
   local crds = ctx:list({ apiVersion = "apiextensions.k8s.io/v1", kind = "CustomResourceDefinition" })
   for _, crd in ipairs(crds) do
     local target = crd.spec.scope == "Namespaced" and custom_kind(crd, name)
-    local found = target and first_of(ctx, target, gone)
+    local found = target and first_of(ctx, target, gone, true)
     if found then return found end
   end
 end
@@ -79,7 +80,7 @@ end
 -- The same of a CustomResourceDefinition: an object of its kind.
 function M.of_crd(ctx, crd, gone)
   local target = custom_kind(crd, "*")
-  return target and first_of(ctx, target, gone)
+  return target and first_of(ctx, target, gone, true)
 end
 
 return M

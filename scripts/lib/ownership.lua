@@ -89,31 +89,36 @@ local function names_of(live, names)
   return table.concat(found, " and ")
 end
 
-local function send_managed(ctx, live, managed)
-  return ctx:patch(live, list {
-    { op = "replace", path = "/metadata/managedFields", value = managed },
-    { op = "replace", path = "/metadata/resourceVersion", value = live.metadata.resourceVersion },
-  }, { type = "json" })
+-- Writes the managedFields that `of(managedFields)` makes of the live object's; nil: there is nothing to do. Somebody
+-- else may write meanwhile: then it is looked at anew, five times at most. Returns the live object as it is then (nil:
+-- it is gone) and, where it was written, as it was before.
+local function rewrite(ctx, live, of)
+  for attempt = 1, 5 do
+    local managed = of(live.metadata.managedFields or {})
+    if not managed then return live end
+    local result, err = ctx:try(function()
+      return ctx:patch(live, list {
+        { op = "replace", path = "/metadata/managedFields", value = managed },
+        { op = "replace", path = "/metadata/resourceVersion", value = live.metadata.resourceVersion },
+      }, { type = "json" })
+    end)
+    if result then return result, live end
+    if err.status ~= 409 or attempt == 5 then error(err, 0) end
+    live = ctx:get(live)
+    if not live then return nil end
+  end
 end
 
 -- Makes the fields of the managers to take over (or of `managers`, a list) ours in the live object. Returns
--- the live object as it is then. Somebody else may write meanwhile: a conflict is looked at anew, five times at most.
+-- the live object as it is then; nil where it is gone.
 function M.take(ctx, live, managers)
   local names = take_over(ctx, managers)
-  for attempt = 1, 5 do
-    local managed = upgraded(live.metadata.managedFields or {}, names)
-    if not managed then return live end
-    local result, err = ctx:try(function() return send_managed(ctx, live, managed) end)
-    if result then
-      ctx:line("%s: the fields of %s %s managed by %s", object.text(live), names_of(live, names),
-        ctx.dry_run and "would be" or "are now", MANAGER)
-      return result
-    end
-    if err.status ~= 409 or attempt == 5 then error(err, 0) end
-    local again = ctx:get(live)
-    if not again then return nil end
-    live = again
+  local result, before = rewrite(ctx, live, function(managed) return upgraded(managed, names) end)
+  if before then
+    ctx:line("%s: the fields of %s %s managed by %s", object.text(before), names_of(before, names),
+      ctx.dry_run and "would be" or "are now", MANAGER)
   end
+  return result
 end
 
 -- Takes what is also in the field set b out of a, and returns that; nil where there is nothing.
@@ -159,9 +164,10 @@ end
 -- What a patch of ours has put back as it was `before` belongs to the apply again that owned it then: the next one
 -- would conflict with the patch.
 function M.give_back(ctx, live, before)
-  local managed = given_back(live.metadata.managedFields or {}, before.metadata.managedFields or {})
-  if not managed or ctx.dry_run then return live end
-  local result, err = ctx:try(function() return send_managed(ctx, live, managed) end)
+  if ctx.dry_run then return live end
+  local result, err = ctx:try(function()
+    return (rewrite(ctx, live, function(managed) return given_back(managed, before.metadata.managedFields or {}) end))
+  end)
   if err then ctx:warn("%s: the next apply may conflict with this: %s", object.text(live), err.message) end
   return result or live
 end

@@ -30,10 +30,17 @@ local function is_controller(manager)
   return false
 end
 
+-- What can be compared key by key, also where there was none of them.
+local function comparable(obj)
+  local own = edit.own_part(obj)
+  own.metadata.annotations, own.metadata.labels = map(own.metadata.annotations), map(own.metadata.labels)
+  return own
+end
+
 -- The fields of the live object that somebody has changed since `after`, as conflicts.
 local function changed_since(after, live)
   local found = {}
-  for _, change in ipairs(merge.changes(edit.own_part(after), edit.own_part(live))) do
+  for _, change in ipairs(merge.changes(comparable(after), comparable(live))) do
     local field = merge.field(change)
     local c = conflict.of_change(field, change, change.to, live)
     if not is_controller(c.manager) and not map(PLACED[live.kind])[field] then found[#found + 1] = c end

@@ -123,7 +123,7 @@ describe("undo", function()
     cluster.request("DELETE", cluster.path("configmap", ns) .. "/other")
     cluster.create("configmap", ns, { metadata = { name = "other" }, data = { a = "1" } })
     local result = undo(id)
-    assert.matches("configmap/grown left: it was changed since: metadata.labels (now {…}, by somebody)", result.err, 1, true)
+    assert.matches("configmap/grown left: it was changed since: metadata.labels.by (now them, by somebody)", result.err, 1, true)
     assert.matches("configmap/other left: it is another object of this name by now", result.err, 1, true)
     assert.equal("configmap/mine deleted", result.out[1])
     assert.matches("1 of 3 objects are undone; 2 left, 0 failed", result.error, 1, true)
@@ -177,6 +177,30 @@ describe("undo", function()
     undone(id, { force = true }, wide)
     local live = cluster.get("namespace", name)
     assert.is_true(not live or live.metadata.deletionTimestamp ~= nil)
+  end)
+
+  it("keeps a CustomResourceDefinition as long as there are objects of its kind", function()
+    local group = ("undo-%d.example.com"):format(support.pid)
+    local crd = ([[
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: { name: boats.GROUP }
+spec:
+  group: GROUP
+  scope: Namespaced
+  names: { plural: boats, singular: boat, kind: Boat }
+  versions:
+  - { name: v1, served: true, storage: true, schema: { openAPIV3Schema: { type: object, x-kubernetes-preserve-unknown-fields: true } } }
+]]):gsub("GROUP", group)
+    local function boat(name) return ("apiVersion: %s/v1\nkind: Boat\nmetadata: { name: %s, namespace: %s }\n"):format(group, name, ns) end
+    local wide = { allowClusterWide = true }
+    local id = apply(crd .. "---\n" .. boat "ours", wide)
+    apply(boat "theirs", wide)
+    local result = undo(id, nil, wide)
+    assert.equal(("boat.%s/ours deleted"):format(group), result.out[1])
+    assert.matches(("left: boat.%s/theirs is of its kind and would go with it"):format(group), result.err, 1, true)
+    assert.is_table(cluster.get("crd", "boats." .. group))
+    undone(id, { force = true }, wide)
   end)
 
   it("goes on after what fails, and shows no value of a Secret", function()
