@@ -223,6 +223,13 @@ function ctx:send_apply(obj, force) end
 ---@param before moonsail.Object?
 function ctx:remember(after, before) end
 
+---What an execution that has ended changed: how many objects, how many were not kept, and of the n-th what was
+---remembered. Raises where it is not kept, has not ended, or is somebody else's.
+---@param execution_id string
+---@param n integer from 1; another number asks only for the counts
+---@return integer, integer, { before: moonsail.Object?, after: moonsail.Object? }?
+function ctx:remembered(execution_id, n) end
+
 ---What changes from one state of an object to another (nil: not there), as a unified diff of YAML without what
 ---changes by itself; "" where nothing does. A Secret's values are masked.
 ---@param before moonsail.Object?

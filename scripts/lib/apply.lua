@@ -182,7 +182,7 @@ local function by_scale(ctx, document)
       name = obj.metadata.name, namespace = obj.metadata.namespace, uid = scaled.metadata.uid } }
   end
   if outcome == "configured" then
-    if ctx.plan then ctx:show_change(scaled, before) else ctx:remember(image(replicas), image(was)) end
+    if ctx.plan then ctx:_show_change(scaled, before) else ctx:remember(image(replicas), image(was)) end
     ctx:line("%s: %d replicas, %d before", object.text(obj), replicas, was)
     document.verb = "scaled"
   end
@@ -215,7 +215,7 @@ function M.document(ctx, document)
   if not ctx.plan then return by_its_action(ctx, document) end
   local results = table.pack(ctx:try(function() return by_its_action(ctx, document) end))
   if results[1] ~= nil then return table.unpack(results, 1, results.n) end
-  ctx:show_refusal(document.index, results[2])
+  ctx:_show_refusal(document.index, results[2])
   error(results[2], 0)
 end
 

@@ -149,7 +149,7 @@ return function(core, fields)
   -- In a plan it is shown instead.
   function ctx:remember(after, before)
     if self.plan then
-      self:show_change(after, before)
+      self:_show_change(after, before)
     elseif not self.dry_run then
       core.remember(before, after)
     end
@@ -160,13 +160,13 @@ return function(core, fields)
   function ctx:diff(before, after) return core.diff(before, after) end
 
   -- In a plan: notes what the document would change.
-  function ctx:show_change(after, before)
+  function ctx:_show_change(after, before)
     local diff, err = self:try(function() return self:diff(before, after) end)
     core.planned(self.document.index, diff or ("\\ There is no diff: %s\n"):format(err.message))
   end
 
   -- In a plan: notes for which fields the document was refused.
-  function ctx:show_refusal(index, err)
+  function ctx:_show_refusal(index, err)
     core.refused(index, { message = err.message, details = err.details })
   end
 

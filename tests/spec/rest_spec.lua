@@ -272,7 +272,7 @@ describe("a host without any cluster", function()
     table.sort(names)
     assert.same({ "certificates", "clusterrolebindings", "clusterroles", "configmaps", "cronjobs",
       "customresourcedefinitions", "daemonsets", "deployments", "hpa", "ingress", "jobs", "namespaces",
-      "networkpolicy", "pdb", "persistentvolumeclaims", "persistentvolumes", "pods", "replicasets", "rolebindings",
+      "networkpolicy", "nodes", "pdb", "persistentvolumeclaims", "persistentvolumes", "pods", "replicasets", "rolebindings",
       "roles", "secrets", "serviceaccounts", "services", "statefulsets", "storageclasses" }, names)
     assert.same({}, answer.faults)
   end)
