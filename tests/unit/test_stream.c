@@ -143,10 +143,10 @@ static void a_stream_refreshes_refused_credentials_once(void **state)
     stream_free(p);
 }
 
-/* 64 MiB are more than any socket's buffers. */
+/* 32 MiB are more than any socket's buffers. */
 static void a_reader_that_pauses_makes_the_server_wait(void **state)
 {
-    enum { PIECE = 1024 * 1024, PIECES = 64 };
+    enum { PIECE = 1024 * 1024, PIECES = 32 };
     struct world *w = *state;
     struct piece *p = stream_setup(w, "{}");
     char *piece = mem_new(PIECE);
