@@ -224,6 +224,13 @@ function ctx:send_apply(obj, force) end
 function ctx:remember(after, before) end
 
 ---What an execution that has ended changed: how many objects, how many were not kept, and of the n-th what was
+---remembered. Raises where it is not kept, is another user's, or has not ended.
+---@param execution_id string
+---@param n integer from 1; 0 only counts
+---@return integer count, integer omitted, { before: moonsail.Object?, after: moonsail.Object? }? image
+function ctx:remembered(execution_id, n) end
+
+---What an execution that has ended changed: how many objects, how many were not kept, and of the n-th what was
 ---remembered. Raises where it is not kept, has not ended, or is somebody else's.
 ---@param execution_id string
 ---@param n integer from 1; another number asks only for the counts

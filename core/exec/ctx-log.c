@@ -119,7 +119,9 @@ static void ctx_log_done(void *arg, const struct kube_answer *answer)
 {
     struct ctx_log *g = arg;
     g->call = NULL;
-    lines_end(&g->lines, ctx_log_line, g);
+    /* Half a line, where it broke off: whoever goes on gets the whole one. */
+    if (answer->status != 0)
+        lines_end(&g->lines, ctx_log_line, g);
     ctx_log_end(g);
     cell_wake(g->wait, ctx_push_log, &(struct ctx_log_end){g, answer});
 }

@@ -30,6 +30,8 @@ static const char core_kinds[] =
     "\"singularResource\":\"configmap\",\"verbs\":[]},"
     "{\"resource\":\"secrets\",\"responseKind\":{\"kind\":\"Secret\"},\"scope\":\"Namespaced\","
     "\"singularResource\":\"secret\",\"verbs\":[]},"
+    "{\"resource\":\"pods\",\"responseKind\":{\"kind\":\"Pod\"},\"scope\":\"Namespaced\","
+    "\"singularResource\":\"pod\",\"verbs\":[]},"
     "{\"resource\":\"namespaces\",\"responseKind\":{\"kind\":\"Namespace\"},\"scope\":\"Cluster\","
     "\"singularResource\":\"namespace\",\"verbs\":[]}]}]}]}";
 
