@@ -153,7 +153,11 @@ end
 
 -- Will the container not run again, as the Pod's status says? A sentence why.
 local function is_over(ctx, stream)
-  local pod = ctx:get(object.ref(stream.pod))
+  local pod, err = ctx:try(function() return ctx:get(object.ref(stream.pod)) or false end)
+  if pod == nil then
+    warn_once(ctx, stream, err.message)
+    return nil -- it is asked for again
+  end
   if not pod or pod.metadata.uid ~= stream.pod.metadata.uid then return "its Pod is gone" end
   local status = map(status_of(pod, stream.name))
   local terminated = map(status.state).terminated
