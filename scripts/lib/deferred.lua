@@ -6,6 +6,9 @@ local M = {}
 
 local ELSEWHERE = "default" -- a namespace that is always there
 
+-- What the server refuses by a schema; 500 is an unknown field.
+local BY_ITS_SCHEMA = { [400] = true, [422] = true, [500] = true }
+
 -- The last CRD that was read: many objects of one kind follow each other, and a CRD can be large.
 local last = {}
 
@@ -56,7 +59,7 @@ function M.apply(ctx, document, obj, apply)
   if type(err) ~= "table" then return table.unpack(results, 1, results.n) end
   if space and err.code == "not_found" then
     return nil, "deferred", ("%s; %s"):format(M.reason(space), by_trial(ctx, space, obj))
-  elseif crd and err.status >= 400 and err.status ~= 403 and err.status ~= 409 then
+  elseif crd and BY_ITS_SCHEMA[err.status] then
     return nil, "deferred", ("%s is changed by the same bundle; %s; by the one that is there: %s"):format(crd.ref,
       checked, err.message)
   end
