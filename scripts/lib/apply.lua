@@ -41,15 +41,28 @@ local function made_anew(ctx, err, obj, live)
   return { object = immutable.resolve(ctx, err, obj, live), created = true, before = live }
 end
 
--- Takes the fields of others, and says what was taken from whom.
+-- Takes fields, and says from whom. What an edit, a flow or an undo of ours has set is nobody else's.
 local function send_by_force(ctx, obj, live, conflicts)
   local answer, err = try_send(ctx, obj, true)
   if not answer then return made_anew(ctx, err, obj, live) end
   for _, taken in ipairs(conflicts) do
-    ctx:line("%s: %s %s from %s", object.text(obj), ctx.dry_run and "would take" or "took", taken.field,
-      taken.manager)
+    if ownership.is_own(taken.manager) then
+      ctx:line("%s: %s, which was changed by hand (%s), %s the manifest's again", object.text(obj), taken.field,
+        taken.live, ctx.dry_run and "would be" or "is")
+    else
+      ctx:line("%s: %s %s from %s", object.text(obj), ctx.dry_run and "would take" or "took", taken.field,
+        taken.manager)
+    end
   end
   return answer
+end
+
+local function of_others(conflicts)
+  local others = {}
+  for _, c in ipairs(conflicts) do
+    if not ownership.is_own(c.manager) then others[#others + 1] = c end
+  end
+  return others
 end
 
 -- Sends the patch. Fields that others own are a conflict, unless the request takes them by force. A dry-run
@@ -60,12 +73,13 @@ local function send(ctx, obj, live)
   if not answer then
     local conflicts = conflict.list(err, live)
     if not conflicts then return made_anew(ctx, err, obj, live) end
-    if ctx.dry_run and ownership.only_ours(ctx, conflicts) then
+    local others = of_others(conflicts)
+    if #others > 0 and ctx.dry_run and ownership.only_ours(ctx, others) then
       answer = { object = ctx:send_apply(obj, true) }
-    elseif ctx.request.force then
+    elseif #others == 0 or ctx.request.force then
       answer = send_by_force(ctx, obj, live, conflicts)
     else
-      ctx:conflicts(conflicts)
+      ctx:conflicts(others)
       error(err, 0)
     end
   end

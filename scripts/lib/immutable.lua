@@ -257,12 +257,12 @@ function M.recreate(ctx, obj, live, why)
 end
 
 -- What an apply does with a refusal: makes the object anew where the request says so and that helps, and returns
--- it; else raises the refusal, explained.
+-- it; else raises the refusal, explained, with the server's own words at the end.
 function M.resolve(ctx, err, obj, live)
   local why, anew, what = M.explain(err, obj, live)
   if not why then error(err, 0) end
   if anew and ctx.request.recreate then return M.recreate(ctx, obj, live, what) end
-  err.message = why
+  err.message = ("%s (%s)"):format(why, err.message)
   error(err, 0)
 end
 

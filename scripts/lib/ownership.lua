@@ -9,6 +9,9 @@ local MANAGER = "moonsail"
 local DEFAULT_TAKE_OVER = { "kubectl-client-side-apply", "before-first-apply" }
 local LAST_APPLIED = "f:kubectl.kubernetes.io/last-applied-configuration"
 
+-- Is it our own name? Applies and all other writes of ours are two managers to the API server.
+function M.is_own(manager) return manager == MANAGER end
+
 local function take_over(ctx, managers)
   local names = {}
   for _, name in ipairs(managers or ctx.request.takeOver or DEFAULT_TAKE_OVER) do names[name] = true end

@@ -105,6 +105,19 @@ describe("a manifest", function()
       assert.equal(1, #live.spec.template.spec.containers)
     end)
 
+    it("is no conflict of a later apply: the manifest's value is there again, what was added stays", function()
+      send(deployment "later")
+      local base = fetched "later"
+      send((base:gsub("replicas: 2", "replicas: 6"):gsub("team: sea", "team: sea\n    crew: '7'")), { base = base })
+      local result = send(deployment "later")
+      assert.equal("succeeded", result.status, result.error)
+      assert.matches("deployment.apps/later: spec.replicas, which was changed by hand (6), is the manifest's again",
+        result.text, 1, true)
+      local live = cluster.get("deployment", "later", ns)
+      assert.equal(2, live.spec.replicas)
+      assert.equal("7", live.metadata.labels.crew)
+    end)
+
     it("is unchanged where nothing was edited, and a dry-run changes nothing", function()
       send(deployment "same")
       local base = fetched "same"

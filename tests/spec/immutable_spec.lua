@@ -207,7 +207,7 @@ describe("an object that is made anew", function()
     ctx.request.recreate = false
     local ok, err = pcall(immutable.resolve, ctx, refusal(SELECTOR), object "Deployment", live_of("Deployment", {}))
     assert.is_false(ok)
-    assert.equal("spec.selector cannot be changed" .. OFFER, err.message)
+    assert.equal("spec.selector cannot be changed" .. OFFER .. " (as the server says)", err.message)
     assert.same({}, calls)
   end)
 end)
