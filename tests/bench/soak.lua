@@ -1,4 +1,4 @@
---- A host under everything at once, for minutes: tests/bench/soak BINARY [SECONDS] [KEY=VALUE…].
+--- A host under everything at once, for minutes: tests/bench/run soak BINARY [SECONDS] [KEY=VALUE…].
 -- Keys: outage=off (the API server stays), heavy=on (an 8 MiB manifest and a script that computes for
 -- 2 s, over and over), seed=N. Prints a row every 10 s and at the end what was wrong; exit 1 if anything.
 
