@@ -227,12 +227,28 @@ static void apply_discovered(void *arg, const struct err *err)
         apply_route(a);
 }
 
+/* What is to be left must be of a document that is there: a wrong number would leave nothing, silently. */
+static int apply_check_leave(const struct apply *a, struct err *err)
+{
+    const struct start_request *r = execution_request(a->execution);
+    for (size_t i = 0; i < r->leave_count; i++)
+        if (r->leave[i].index >= a->bundle.count)
+            return err_code(err, ERR_BAD_REQUEST,
+                            "leave[%zu]: there is no document with index %zu; the last one has %zu", i,
+                            r->leave[i].index, a->bundle.count - 1);
+    return 0;
+}
+
 static void apply_parsed(struct apply *a, int rc, const struct err *why)
 {
     struct err err;
     if (rc) {
         bundle_free(&a->bundle);
         apply_fail(a, why);
+        return;
+    }
+    if (apply_check_leave(a, &err)) {
+        apply_fail(a, &err);
         return;
     }
     a->cluster = clusters_get(execution_options(a->execution)->clusters,

@@ -74,7 +74,7 @@ local function send(ctx, obj, live)
     local conflicts = conflict.list(err, live)
     if not conflicts then return made_anew(ctx, err, obj, live) end
     local others = of_others(conflicts)
-    if #others > 0 and ctx.dry_run and ownership.only_ours(ctx, others) then
+    if #others > 0 and ctx.dry_run and ownership.only_ours(ctx, live, others) then
       answer = { object = ctx:send_apply(obj, true) }
     elseif #others == 0 or ctx.request.force then
       answer = send_by_force(ctx, obj, live, conflicts)
@@ -96,7 +96,7 @@ end
 local function by_apply(ctx, obj)
   local live = ctx:get(obj)
   if live and not ctx.dry_run then live = ownership.take(ctx, live) end
-  local filled = secret.filled(obj, live)
+  local filled = secret.filled(ctx, obj, live)
   if filled ~= obj then
     obj = filled
     obj.metadata.resourceVersion = live.metadata.resourceVersion -- the values are those of now
@@ -122,7 +122,7 @@ end
 -- now, "created", "configured" or "unchanged", and the reference where the server chose the name.
 function M.object(ctx, obj)
   if not is_named(obj) or ctx.request.action == "create" then
-    local created = ctx:create((secret.filled(obj)))
+    local created = ctx:create((secret.filled(ctx, obj)))
     ctx:remember(created, nil)
     return created, "created", not is_named(obj) and object.text(created) or nil
   end

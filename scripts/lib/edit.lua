@@ -35,11 +35,13 @@ local function conflicts_of(changes, own, live)
   return found, others
 end
 
+local function told(field, live) return ("%s (now %s)"):format(field, live ~= "" and live or "not there") end
+
 local function refuse(ctx, changes, conflicts, live)
   ctx:conflicts(conflicts)
   local texts = {}
   for i, c in ipairs(conflicts) do
-    texts[i] = ("%s (now %s)"):format(c.field, c.live ~= "" and c.live or "not there")
+    texts[i] = told(c.field, c.live)
   end
   ctx:fail("changed meanwhile, and this edit changes it too: %s; fetch it anew, or send it with force (%d of %d "
     .. "changes; resourceVersion %s)", table.concat(texts, ", "), #conflicts, #changes, live.metadata.resourceVersion)
@@ -87,7 +89,7 @@ function M.base(ctx, obj, base)
   for attempt = 1, TRIES do
     local live = ctx:get(obj)
     if not live then ctx:fail("it was deleted meanwhile: apply it without base to create it anew") end
-    local edited, from = secret.filled(obj, live, base)
+    local edited, from = secret.filled(ctx, obj, live, base)
     local result, outcome = ctx:try(function() return try(ctx, edited, from, live) end)
     if result ~= nil then return result, outcome, live end
     if outcome.status == 422 then return immutable.resolve(ctx, outcome, edited, live), "created", live end
@@ -103,7 +105,7 @@ local function told_differences(obj, live)
       texts[i] = "…"
       break
     end
-    texts[i] = ("%s (now %s)"):format(merge.field(change), conflict.short(change.to, live))
+    texts[i] = told(merge.field(change), conflict.short(change.to, live))
   end
   return table.concat(texts, ", ")
 end
@@ -125,7 +127,7 @@ end
 function M.update(ctx, obj)
   local live = ctx:get(obj)
   if not live then ctx:fail("it is not there, and the manifest has a resourceVersion: leave that out to create it") end
-  obj = secret.filled(obj, live)
+  obj = secret.filled(ctx, obj, live)
   local function put() return ctx:update(obj) end
   local result, err = ctx:try(put)
   if result ~= nil then return result, outcome_of(live, result), live end

@@ -175,9 +175,13 @@ function M.give_back(ctx, live, before)
   return result or live
 end
 
--- Are the conflicts (of lib.conflict) with nobody but managers whose fields would become ours?
-function M.only_ours(ctx, conflicts)
+-- Are the conflicts (of lib.conflict) with nobody but managers whose fields would become ours? What a manager has
+-- by an apply of its own, or by a subresource, would not.
+function M.only_ours(ctx, live, conflicts)
   local names = take_over(ctx)
+  for _, entry in ipairs(live.metadata.managedFields or {}) do
+    if not is_taken(entry, names) then names[entry.manager] = nil end
+  end
   for _, conflict in ipairs(conflicts) do
     if not names[conflict.manager] then return false end
   end

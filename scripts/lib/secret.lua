@@ -87,7 +87,7 @@ end
 -- A Secret as it was shown, with the live values in the place of the marks, and its base (of an edit) so too;
 -- obj and base themselves where there are no marks, or for another kind. A mark for which there is no value is
 -- refused, and so is one inside of a value.
-function M.filled(obj, live, base)
+function M.filled(ctx, obj, live, base)
   if obj.kind ~= "Secret" or obj.apiVersion ~= "v1" then return obj, base end
   local new, found = M.string_data_to_data(object.copy(obj)), false
   local from = base and filled_base(base, new, live)
@@ -100,8 +100,8 @@ function M.filled(obj, live, base)
   end)
   local place = marked(new, live, "")
   if place then
-    error(("%s holds %s, which stands for a value that is not shown, and the cluster has none here that could take its "
-      .. "place: give the value, or leave it out"):format(place, MARK), 0)
+    ctx:fail("%s holds %s, which stands for a value that is not shown, and the cluster has none here that could take its "
+      .. "place: give the value, or leave it out", place, MARK)
   end
   return found and new or obj, from
 end

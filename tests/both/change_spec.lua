@@ -206,6 +206,12 @@ describe("a manifest", function()
     assert.equal("land", live.metadata.labels.team)
   end)
 
+  it("sends nothing where a field is to be left in a document that is not there", function()
+    local result = send(configmap "left", { leave = { { index = 1, field = "data.value" } } })
+    assert.equal("leave[0]: there is no document with index 1; the last one has 0", result.error)
+    assert.is_nil(cluster.get("configmap", "left", ns))
+  end)
+
   it("of many documents is told of in the order of sending, whatever comes back first", function()
     local documents, expected = {}, {}
     for i = 1, 60 do

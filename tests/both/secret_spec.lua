@@ -103,7 +103,8 @@ describe("a Secret that was shown masked", function()
     } do
       local result = send(text)
       assert.equal("failed", result.status)
-      assert.matches(place .. " holds [REDACTED], which stands for a value that is not shown", result.error, 1, true)
+      assert.equal(1, result.error:find(place .. " holds [REDACTED], which stands for a value that is not shown", 1, true), result.error)
+      assert.is_nil(result.text:find("traceback", 1, true), result.text)
     end
     local base = shown "lacks"
     assert.matches("data.more holds [REDACTED]", send((base:gsub("\n(%s+)user:", "\n%1more: '[REDACTED]'\n%1user:")), { base = base }).error, 1, true)

@@ -6,12 +6,12 @@ local configmaps = testing.resource "configmaps"
 local function map(data) return { apiVersion = "v1", kind = "ConfigMap", metadata = { name = "a" }, data = data } end
 
 -- A cluster with a ConfigMap that such a manager made.
-local function made_by(manager, data, options)
+local function made_by(manager, data, options, operation)
   local t = testing.new(options)
   local fields = {}
   for key in pairs(data) do fields["f:" .. key] = {} end
   local obj = map(data)
-  obj.metadata.managedFields = { { manager = manager, operation = "Update", apiVersion = "v1", fieldsType = "FieldsV1",
+  obj.metadata.managedFields = { { manager = manager, operation = operation or "Update", apiVersion = "v1", fieldsType = "FieldsV1",
     time = "2025-12-31T00:00:00Z", fieldsV1 = { ["f:data"] = fields } } }
   t:put(obj)
   return t
@@ -39,6 +39,15 @@ describe("an object that kubectl apply made", function()
     assert.equal("configured", t:apply(configmaps, map { a = "1" }))
     assert.same({ "configmap/a: ownership would move from kubectl-client-side-apply to moonsail" }, t.lines)
     assert.same({ a = "1", b = "2" }, t:get(map()).data)
+  end)
+
+  it("is told as a conflict by a dry-run, as by an apply, where its maker has applied it himself", function()
+    for _, dry_run in ipairs { true, false } do
+      local t = made_by("helm", { a = "1" }, { dry_run = dry_run, request = { takeOver = { "helm" } } }, "Apply")
+      assert.matches('conflict with "helm"', testing.failure(function()
+        t:apply(configmaps, map { a = "2" })
+      end), 1, true)
+    end
   end)
 
   it("stays its maker's where the request takes over from nobody", function()
