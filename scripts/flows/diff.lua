@@ -44,13 +44,18 @@ return flow {
   run = function(ctx, input)
     local live = flows.live(ctx)
     local what = input.with or "what kubectl applied last"
-    local diff
-    if input.with then diff = ctx:diff(live, other(ctx, what)) else diff = ctx:diff(last_applied(ctx, live)) end
+    local from, to, diff = ctx.target.text, what, nil
+    if input.with then
+      diff = ctx:diff(live, other(ctx, what))
+    else
+      local kept, applied = last_applied(ctx, live)
+      from, to, diff = what, from, ctx:diff(applied, kept) -- what was first stands first
+    end
     if diff == "" then
       ctx:line("%s is the same as %s", ctx.target.text, what)
       return
     end
-    ctx:line("--- %s\n+++ %s", ctx.target.text, what)
+    ctx:line("--- %s\n+++ %s", from, to)
     for line in diff:gsub("^[^\n]*\n[^\n]*\n", "", 1):gmatch("[^\n]+") do ctx:line(line) end
   end,
 }

@@ -10,7 +10,6 @@ return flow {
     timeout = { type = "integer", default = 300, help = "seconds to wait until ready; 0: do not wait" },
   },
   run = function(ctx, input)
-    if input.replicas < 0 then ctx:fail("replicas must be 0 or more, not %d", input.replicas) end
     ctx:phase("Scaling…", { detail = ctx.target.text, progress = 1, total = 2 })
     local _, outcome, was = scale.to(ctx, ctx.target, input.replicas)
     if outcome == "unchanged" then

@@ -3,9 +3,14 @@ local object = require "lib.object"
 
 local M = {}
 
+local MOST = 1000000 -- as in the request's `replicas`
+
 -- Sets the replicas by the scale subresource. Returns the scale as it is now, "configured" or "unchanged", how
 -- many there were, and the scale before.
 function M.to(ctx, ref, replicas)
+  if replicas < 0 or replicas > MOST then
+    ctx:fail("replicas must be a whole number from 0 to %d, not %d", MOST, replicas)
+  end
   local function patch(body) return ctx:patch(ref, body, { subresource = "scale" }) end
   local before, err = ctx:try(function() return ctx:get(ref, { subresource = "scale" }) end)
   if before == nil then

@@ -37,10 +37,10 @@ describe("the flow diff", function()
     cluster.patch("deployment", "api", ns, { spec = { replicas = 5 } })
     local changed = diff "deployments/api"
     assert.equal(0, changed.code, changed.stderr)
-    assert.matches("^%-%-%- deployment.apps/api\n%+%+%+ what kubectl applied last\n@@", changed.stdout)
+    assert.matches("^%-%-%- what kubectl applied last\n%+%+%+ deployment.apps/api\n@@", changed.stdout)
     local signs = {}
     for line in changed.stdout:gmatch("\n([-+]  [^\n]*)") do signs[#signs + 1] = line end
-    assert.same({ "-  replicas: 5", "+  replicas: 3" }, signs)
+    assert.same({ "-  replicas: 3", "+  replicas: 5" }, signs)
   end)
 
   it("holds two objects of a kind against each other", function()

@@ -14,7 +14,7 @@ describe("diff", function()
   it("shows what was changed since kubectl applied it, and nothing of what others added", function()
     local t = testing.new { objects = { configmap("a", { k = "2", more = "x" }, NOTE) } }
     t:flow(diff, {}, configmap "a")
-    assert.same({ "--- configmap/a\n+++ what kubectl applied last", "-data.k: 2", "+data.k: 1" }, t.lines)
+    assert.same({ "--- what kubectl applied last\n+++ configmap/a", "-data.k: 1", "+data.k: 2" }, t.lines)
   end)
 
   it("says where nothing was", function()

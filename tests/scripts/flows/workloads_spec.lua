@@ -82,8 +82,10 @@ describe("scale", function()
 
   it("wants a number that can be", function()
     local t, web = on "Deployment"
-    assert.equal("replicas must be 0 or more, not -1",
-      testing.failure(function() t:flow(scale, { replicas = -1 }, web) end))
+    for _, count in ipairs { -1, 1000001, 99999999999 } do
+      assert.equal("replicas must be a whole number from 0 to 1000000, not " .. count,
+        testing.failure(function() t:flow(scale, { replicas = count }, web) end))
+    end
     assert.equal("input replicas is missing", testing.failure(function() t:flow(scale, {}, web) end))
   end)
 end)
