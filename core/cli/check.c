@@ -145,7 +145,9 @@ static int check_tell(const struct check *c, bool json)
         check_print(c);
     for (size_t i = 0; i < count; i++)
         fprintf(stderr, "%s\n", faults[i].text);
-    if (!json && count == 0)
+    if (!json && count == 0 && c->denied)
+        printf("no fault in the scripts; their guardrails deny the manifest\n");
+    else if (!json && count == 0)
         printf("no fault; %zu resources with the shipped ones\n", resources);
     return count || c->denied ? EXIT_FAILED : EXIT_OK;
 }

@@ -54,11 +54,16 @@ int gate_scope(const struct execution *ex, const struct kube_kind *kind, const c
     if (r->allow_cluster_wide)
         return 0;
     if (!kind->namespaced)
-        return err_code(err, ERR_FORBIDDEN, "%s is cluster-scoped: that needs allowClusterWide", kind->kind);
+        return err_code(
+            err, ERR_FORBIDDEN,
+            "%s is cluster-scoped: that needs allowClusterWide (--cluster-wide on the command line)",
+            kind->kind);
     if (!str_eq(ns, r->namespace_))
-        return err_code(err, ERR_FORBIDDEN,
-                        "namespace %s is not the request's (%s): that needs allowClusterWide", ns,
-                        r->namespace_);
+        return err_code(
+            err, ERR_FORBIDDEN,
+            "namespace %s is not the request's (%s): that needs allowClusterWide (--cluster-wide on "
+            "the command line)",
+            ns, r->namespace_);
     return 0;
 }
 
