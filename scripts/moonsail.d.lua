@@ -270,7 +270,7 @@ function ctx:wait(target, options, ready) end
 ---@param options? { timeout?: number, uid?: string }
 function ctx:wait_gone(target, options) end
 
----Waits until the object is another one than that of a resourceVersion, so many seconds at most.
+---Waits until the object is a later one than that of a resourceVersion, so many seconds at most.
 ---@param target moonsail.Target
 ---@param version string
 ---@param seconds number

@@ -36,6 +36,7 @@ struct ctx_watch {
 /* One call of next_change() that waits; a userdata on the task's stack. */
 struct ctx_change {
     struct ctx_watch *watch;
+    const char *version; /* the known one; an argument of the call */
     struct cell_wait *wait;
     struct timer *timer;
 };
@@ -69,15 +70,28 @@ static struct ctx_watch *ctx_watch_find(struct ctx *ctx, const char *path)
     return NULL;
 }
 
-/* Is what it holds another state than that of `version`? */
+/* Is this resourceVersion a later one (> 0), the same (0), an earlier one (< 0)? Of those that are no numbers
+ * another one is taken for a later one. */
+static int ctx_version_order(struct json_span is, const char *version)
+{
+    size_t n = strlen(version), len = is.len - 2;
+    bool numbers = strspn(version, "0123456789") == n && strspn(is.at + 1, "0123456789") == len;
+    if (len != n)
+        return numbers && len < n ? -1 : 1;
+    int order = memcmp(is.at + 1, version, n);
+    return numbers ? order : order != 0;
+}
+
+/* Is what it holds a later state than that of `version`? A watch that was open before is told of what the
+ * script has written only after the answer. */
 static bool ctx_watch_has_news(const struct ctx_watch *w, const char *version)
 {
-    if (w->deleted)
-        return true;
     struct json_span is =
         json_span_path((struct json_span){w->object.data, w->object.len}, "metadata.resourceVersion");
-    size_t n = strlen(version);
-    return json_span_is_string(is) && !(is.len == n + 2 && memcmp(is.at + 1, version, n) == 0);
+    if (!json_span_is_string(is))
+        return w->deleted;
+    int order = ctx_version_order(is, version);
+    return w->deleted ? order >= 0 : order > 0;
 }
 
 /* object · nil, "deleted" · nil, "timeout" */
@@ -104,16 +118,22 @@ static int ctx_push_failed_watch(lua_State *L, void *data)
     return cell_raise_api(L, err_code_name(err->code), 0, "", err->text, NULL, 0);
 }
 
-/* Ends the wait, if there is one. */
-static void ctx_watch_wake(struct ctx_watch *w, cell_push_fn *push, void *data)
+/* Takes the waiter from its watch. */
+static struct ctx_change *ctx_watch_let_go(struct ctx_watch *w)
 {
     struct ctx_change *c = w->waiter;
     if (!c)
-        return;
+        return NULL;
     w->waiter = NULL;
     c->watch = NULL;
     timer_stop(&c->timer);
-    cell_wake(c->wait, push, data);
+    return c;
+}
+
+static void ctx_watch_wake(struct ctx_watch *w)
+{
+    struct ctx_change *c = ctx_watch_let_go(w);
+    cell_wake(c->wait, ctx_push_change, w);
 }
 
 static void ctx_watch_keep(struct ctx_watch *w, struct json_span object)
@@ -140,35 +160,32 @@ static void ctx_watch_event(void *arg, const struct kube_watch_event *event)
         w->listing = false;
         if (!w->deleted)
             return;
+        buf_clear(&w->object); /* nobody knows when */
         break;
     case KUBE_WATCH_ADDED:
     case KUBE_WATCH_MODIFIED:
         ctx_watch_keep(w, event->object);
         break;
     case KUBE_WATCH_DELETED:
+        ctx_watch_keep(w, event->object);
         w->deleted = true;
         break;
     case KUBE_WATCH_LOST:
     case KUBE_WATCH_BACK:
         return;
     }
-    ctx_watch_wake(w, ctx_push_change, w);
+    if (w->waiter && ctx_watch_has_news(w, w->waiter->version))
+        ctx_watch_wake(w);
 }
 
 static void ctx_watch_failed(void *arg, const struct err *err)
 {
     struct ctx_watch *w = arg;
     struct err why = *err;
-    struct ctx_change *c = w->waiter;
-    if (c) {
-        w->waiter = NULL;
-        c->watch = NULL;
-        timer_stop(&c->timer);
-    }
-    struct cell_wait *wait = c ? c->wait : NULL;
+    struct ctx_change *c = ctx_watch_let_go(w);
     ctx_watch_free(w);
-    if (wait)
-        cell_wake(wait, ctx_push_failed_watch, &why);
+    if (c)
+        cell_wake(c->wait, ctx_push_failed_watch, &why);
 }
 
 /* Room for one more: the one that was not used for longest goes. */
@@ -275,7 +292,7 @@ static int ctx_next_change(lua_State *L)
     if (ctx_watch_has_news(watch, version))
         return ctx_push_change(L, watch);
     struct ctx_change *c = lua_newuserdatauv(L, sizeof(*c), 0);
-    *c = (struct ctx_change){0};
+    *c = (struct ctx_change){.version = version};
     c->wait = cell_wait_new(L, ctx_change_stop, c);
     c->watch = watch;
     watch->waiter = c;

@@ -54,7 +54,7 @@ return function(core, fields)
   -- Seconds that only grow, for measuring.
   function ctx:clock() return core.clock() end
 
-  -- Waits until the object is another one than that of `version` (a resourceVersion), `seconds` at most.
+  -- Waits until the object is a later one than that of `version` (a resourceVersion), `seconds` at most.
   -- Returns it; nil, "deleted"; or nil, "timeout".
   function ctx:next_change(target, version, seconds) return core.next_change(target, version, seconds) end
 
