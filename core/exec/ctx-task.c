@@ -322,13 +322,11 @@ static int ctx_exec(lua_State *L)
     lua_getfield(L, 3, "stdin");
     size_t input_len = 0;
     const char *input = lua_isnil(L, -1) ? NULL : luaL_checklstring(L, -1, &input_len);
+    bool capture = command_option(L, "capture"), quiet = command_option(L, "quiet");
     struct ctx_command **slot = lua_newuserdatauv(L, sizeof(*slot), 0);
-    struct cell_wait *wait = cell_wait_new(L, command_stop, slot);
+    struct cell_wait *wait = cell_wait_new(L, command_stop, slot); /* the last that may raise */
     struct ctx_command *c = *slot = mem_new(sizeof(*c));
-    *c = (struct ctx_command){.set = set,
-                              .wait = wait,
-                              .capture = command_option(L, "capture"),
-                              .quiet = command_option(L, "quiet")};
+    *c = (struct ctx_command){.set = set, .wait = wait, .capture = capture, .quiet = quiet};
     c->process =
         process_start(&(struct process_options){.loop = tasks_loop(set),
                                                 .command = command,
