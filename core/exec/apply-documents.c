@@ -17,6 +17,9 @@
 
 enum {
     APPLY_AT_ONCE = 16,
+    /* How many, and how much of what they say, is kept for its turn while an earlier one takes its time. */
+    APPLY_AHEAD = 128,
+    APPLY_AHEAD_BYTES = 4 * 1024 * 1024,
     /* Of the documents at once, as JSON: in Lua, with the live object and the answer, they are some forty
      * times as large, and the cell has 64 MiB. A larger one goes alone. */
     APPLY_AT_ONCE_BYTES = 768 * 1024,
@@ -284,14 +287,24 @@ static size_t sending_weight(const struct sending *s)
     return s->document->json_len + (crd ? crd->json_len : 0);
 }
 
+/* Do those that are ahead of the one whose turn it is keep enough to say? */
+static bool apply_is_far_ahead(const struct apply *a)
+{
+    size_t bytes = 0;
+    for (size_t i = a->telling; i < a->next; i++)
+        bytes += a->sendings[i].scope ? a->sendings[i].scope->said_bytes : 0;
+    return a->next - a->telling >= APPLY_AHEAD || bytes > APPLY_AHEAD_BYTES;
+}
+
 /* Must what is under way be decided first: an earlier stage, the same object twice, too many? */
 static bool sending_waits(const struct apply *a, const struct sending *s)
 {
     const struct document *d = s->document;
     if (!a->flying)
         return false;
-    return d->stage != s[-1].document->stage || (d->earlier && !d->earlier->outcome) ||
-           a->flying >= APPLY_AT_ONCE || a->flying_bytes + sending_weight(s) > APPLY_AT_ONCE_BYTES;
+    return apply_is_far_ahead(a) || d->stage != s[-1].document->stage ||
+           (d->earlier && !d->earlier->outcome) || a->flying >= APPLY_AT_ONCE ||
+           a->flying_bytes + sending_weight(s) > APPLY_AT_ONCE_BYTES;
 }
 
 /* Is it to be tried? Says why it is not. A delete goes backwards, before what it needs. */

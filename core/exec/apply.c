@@ -90,13 +90,12 @@ void apply_finish(struct apply *a, const struct err *why)
 {
     struct plan *plan = execution_planner(a->execution);
     a->ended = true;
-    if (!plan) {
-        apply_report(a, why);
-        return;
-    }
-    /* The pool and later turns read the documents: nothing may work on them any more. */
+    /* What still runs would have something to say after the end, and change what is read from now on. */
     apply_stop(a);
-    plan_ended(plan, &a->bundle, why);
+    if (plan)
+        plan_ended(plan, &a->bundle, why);
+    else
+        apply_report(a, why);
 }
 
 /* Says why on stderr, and ends. */
@@ -311,7 +310,6 @@ static void apply_cancel(void *run, bool now)
     if (a->ended)
         return;
     apply_interrupt(a, "cancelled");
-    apply_stop(a);
     apply_finish(a, NULL);
 }
 
