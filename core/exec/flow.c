@@ -21,7 +21,7 @@
 enum {
     FLOW_NAMES_MOST = 256,
     FLOW_CLEAN_MS = 60 * 1000, /* for what was deferred */
-    FLOW_CANCEL_MS = 5000,     /* the same, and for commands to end, where it was cancelled */
+    FLOW_CANCEL_MS = 5000,     /* the same where it was cancelled, and before it for commands to end */
     FLOW_CLEAN_CPU_US = 1000 * 1000,
 };
 
@@ -250,17 +250,7 @@ static int flow_clean_setup(lua_State *L, void *arg)
     return 2;
 }
 
-static void flow_over(void *arg)
-{
-    static const struct err late = {.code = ERR_TIMEOUT,
-                                    .text = "what was deferred to the end did not end in time"};
-    struct flow *f = arg;
-    f->limit = NULL;
-    if (f->stage == FLOW_CLEANING)
-        flow_fail(f, &late);
-    cell_stop_task(&f->task);
-    flow_finish(f);
-}
+static void flow_over(void *arg);
 
 static void flow_limit(struct flow *f, uint64_t ms)
 {
@@ -268,12 +258,8 @@ static void flow_limit(struct flow *f, uint64_t ms)
     f->limit = timer_start(execution_options(f->execution)->loop, ms, flow_over, f);
 }
 
-/* Called anew when the last task or command has ended. */
-static void flow_settle(void *arg)
+static void flow_clean(struct flow *f)
 {
-    struct flow *f = arg;
-    if (f->stage != FLOW_SETTLING || ctx_tasks_alive(f->ctx))
-        return;
     if (!ctx_has_deferred(f->ctx)) {
         flow_finish(f);
         return;
@@ -282,6 +268,30 @@ static void flow_settle(void *arg)
     flow_limit(f, execution_cancelled(f->execution) ? FLOW_CANCEL_MS : FLOW_CLEAN_MS);
     cell_allow(f->cell, FLOW_CLEAN_CPU_US);
     f->task = cell_start(f->cell, flow_clean_setup, flow_clean_done, f);
+}
+
+/* A command that does not end keeps nothing from being cleaned up. */
+static void flow_over(void *arg)
+{
+    static const struct err late = {.code = ERR_TIMEOUT,
+                                    .text = "what was deferred to the end did not end in time"};
+    struct flow *f = arg;
+    f->limit = NULL;
+    if (f->stage == FLOW_SETTLING) {
+        flow_clean(f);
+        return;
+    }
+    flow_fail(f, &late);
+    cell_stop_task(&f->task);
+    flow_finish(f);
+}
+
+/* Called anew when the last task or command has ended. */
+static void flow_settle(void *arg)
+{
+    struct flow *f = arg;
+    if (f->stage == FLOW_SETTLING && ctx_tasks_alive(f->ctx) == 0)
+        flow_clean(f);
 }
 
 static void flow_done(void *arg, lua_State *L, const struct err *err, const char *traceback)

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,12 +20,13 @@ void images_add(struct images *images, const char *before, size_t before_len, co
                 size_t after_len)
 {
     struct image image = {.before_len = before_len, .after_len = after_len};
-    size_t bytes = before_len + after_len;
-    if (images->bytes + bytes <= IMAGES_BYTES_MAX) {
+    size_t bytes = sizeof(image) + before_len + after_len;
+    bool room = images->bytes + bytes <= IMAGES_BYTES_MAX;
+    if (room) {
         image.before = image_copy(before, before_len);
         image.after = image_copy(after, after_len);
     }
-    if ((before && !image.before) || (after && !image.after)) {
+    if (!room || (before && !image.before) || (after && !image.after)) {
         free(image.before);
         free(image.after);
         images->omitted++;
