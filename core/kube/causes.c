@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PATH_LONGEST = 512 };
+
 struct causes {
     struct kube_cause *items;
     size_t count;
@@ -45,16 +47,18 @@ static void from_details(struct causes *c, const json_t *status)
     }
 }
 
-/* The end of the field path that begins here: a bracket may hold anything, quoted text too. */
+/* The end of the field path that begins here: a bracket may hold anything, quoted text too. What goes on for
+ * longer is no path: a message is full of places where one could begin. */
 static const char *path_end(const char *p)
 {
-    while (*p && !isspace((unsigned char)*p) && *p != ':' && *p != ',') {
+    const char *most = p + strnlen(p, PATH_LONGEST);
+    while (p < most && !isspace((unsigned char)*p) && *p != ':' && *p != ',') {
         if (*p != '[') {
             p++;
             continue;
         }
         bool quoted = false;
-        for (p++; *p && *p != '\n' && (quoted || *p != ']'); p++) {
+        for (p++; p < most && *p != '\n' && (quoted || *p != ']'); p++) {
             if (quoted && *p == '\\' && p[1])
                 p++;
             else if (*p == '"')

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -172,6 +173,23 @@ static void causes_are_bounded_and_memory_may_run_out(void **state)
     kube_causes_free(causes, 0);
 }
 
+/* Each of them could begin a path with a bracket that is never closed. */
+static void a_long_message_takes_no_time(void **state)
+{
+    enum { TIMES = 50000 };
+    static char message[64 + TIMES * 5] = "Service \"x\" is invalid: [spec.a: Invalid value: ";
+    size_t n = strlen(message);
+    clock_t began = clock();
+    (void)state;
+    for (size_t i = 0; i < TIMES; i++)
+        memcpy(message + n + i * 5, ", a[x", 6);
+    struct kube_cause *causes;
+    size_t count = kube_causes(NULL, message, &causes);
+    assert_int_equal(count, 1);
+    kube_causes_free(causes, count);
+    assert_true((clock() - began) / CLOCKS_PER_SEC < 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +199,7 @@ int main(void)
         cmocka_unit_test(an_invalid_object_names_fields_in_its_message),
         cmocka_unit_test(other_refusals_name_no_field),
         cmocka_unit_test(causes_are_bounded_and_memory_may_run_out),
+        cmocka_unit_test(a_long_message_takes_no_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
