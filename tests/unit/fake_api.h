@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
-enum { FAKE_ASKED_MAX = 64 };
+enum { FAKE_ASKED_MAX = 4096 };
 enum fake_deed { FAKE_ANSWER, FAKE_HANG, FAKE_CLOSE, FAKE_STREAM };
 
 struct fake_asked {

@@ -31,10 +31,10 @@ static void until_asked(struct rig *rig, size_t wanted)
 
 static size_t place(const struct rig *rig, const char *wanted)
 {
-    const char *at = strstr(buf_str(&rig->events), wanted);
+    const char *text = buf_str(&rig->events), *at = strstr(text, wanted);
     if (!at)
-        fail_msg("not said: %s\n%s", wanted, buf_str(&rig->events));
-    return (size_t)(at - buf_str(&rig->events));
+        fail_msg("not said: %s\n%s", wanted, text);
+    return at ? (size_t)(at - text) : 0;
 }
 
 static size_t asked_place(const struct rig *rig, const char *method, const char *target)
