@@ -44,7 +44,8 @@ return flow {
   run = function(ctx, input)
     local live = flows.live(ctx)
     local what = input.with or "what kubectl applied last"
-    local from, to, diff = ctx.target.text, what, nil
+    local from, to = ctx.target.text, what
+    local diff
     if input.with then
       diff = ctx:diff(live, other(ctx, what))
     else
