@@ -36,7 +36,9 @@ static bool document_is_there(const struct document *d)
 
 static void wait_say(struct apply_wait *w, const char *ref)
 {
-    execution_phase(w->apply->execution, "Waiting for readiness…", ref, w->done, w->count);
+    bool gone = str_eq(execution_request(w->apply->execution)->action, "delete");
+    execution_phase(w->apply->execution, gone ? "Waiting until it is gone…" : "Waiting for readiness…", ref,
+                    w->done, w->count);
 }
 
 /* Inside the task: lib.apply's wait(ctx, { kind, namespace, name, version, resource }, seconds). */

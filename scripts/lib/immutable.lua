@@ -241,6 +241,7 @@ function M.recreate(ctx, obj, live, why)
   local propagation = propagation_of(ctx, obj, live)
   local rest = propagation == "Orphan" and ", its Pods go on" or ""
   if ctx.dry_run then
+    ctx:changed("deleted")
     ctx:line("%s would be deleted and made anew%s: %s", text, rest, why)
     return obj
   end

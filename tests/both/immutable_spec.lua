@@ -62,6 +62,7 @@ describe("a field that cannot be changed", function()
     local result = apply(ns, configmap "2", "--recreate", "--dry-run")
     assert.equal("configmap/fixed would be deleted and made anew: data cannot be changed\n"
       .. "configmap/fixed validated (dry-run, no changes persisted): would be created\n", result.stdout)
+    assert.matches("1 created, 1 deleted (dry-run", result.stderr, 1, true)
     assert.same(before, cluster.get("configmap", "fixed", ns))
     assert.equal(0, apply(ns, configmap "2", "--recreate").code)
     assert.equal("2", cluster.get("configmap", "fixed", ns).data.a)

@@ -83,6 +83,7 @@ describe("moonsail apply --wait #newest", function()
     local free = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: free }\n"
     assert.equal(0, wait(ns, held .. "---\n" .. free).code)
     local result = wait(ns, held .. "---\n" .. free, "--delete", "--timeout", "2")
+    assert.matches("Waiting until it is gone… 0/2", result.stderr, 1, true)
     assert.equal(1, result.code)
     assert.matches("configmap/held is not gone after 2 s: its finalizer example.com/hold holds it", result.stderr, 1, true)
     assert.is_nil(cluster.get("configmap", "free", ns))
