@@ -50,10 +50,11 @@ struct pack {
     struct map *names; /* name or alias to pack_resource */
     struct map *kinds; /* "group/kind" to pack_resource */
     char *guardrail_fault;
-    bool guarded;              /* every guardrail of the generation before was in force */
-    bool lost;                 /* something that worked in the generation before does not any more */
-    struct pack_file *loading; /* the file whose declaration is being evaluated */
-    bool declared;             /* it has called resource{}, flow{} or guardrail{} */
+    bool guarded;               /* every guardrail of the generation before was in force */
+    bool lost;                  /* something that worked in the generation before does not any more */
+    struct pack_file *loading;  /* the file whose declaration is being evaluated */
+    bool declared;              /* it has called resource{}, flow{} or guardrail{} */
+    struct script_stats *stats; /* the packs', which outlive whatever runs; NULL: nobody counts */
 };
 
 /* A generation beside `before` (may be NULL), which it only reads. Any thread. */
