@@ -103,6 +103,7 @@ static void packs_done(void *arg)
     struct packs_build *build = arg;
     struct packs *packs = build->packs;
     packs->job = NULL;
+    pack_log_remarks(build->built);
     if (build->built->lost) {
         packs_take_faults(packs->current, build->built);
         packs_log(packs->current, true);
@@ -158,6 +159,7 @@ struct packs *packs_new(struct loop *loop, const char *shipped, const char *cons
     packs->stats.verdicts = map_new();
     packs->current = folders_build(&packs->folders, NULL);
     packs->current->stats = &packs->stats;
+    pack_log_remarks(packs->current);
     packs_log(packs->current, false);
     return packs;
 }

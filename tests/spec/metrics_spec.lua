@@ -318,3 +318,59 @@ describe("serve with --metrics-listen", function()
     host:stop()
   end)
 end)
+
+describe("the log of a host", function()
+  local secret = "kq7Vw2xLp9Rt4Zy8"
+
+  local function serve(args)
+    local scripts = support.tree {
+      ["flows/tell.lua"] = "return flow { name = 'tell', help = 'h', label = 'Tell', resources = { 'configmaps' }, action = 'get',\n"
+        .. "  input = { what = { type = 'string', help = 'h' } },\n"
+        .. "  run = function(ctx, input) print('print', input.what) ctx:log('told\\n%s', input.what) end }\n",
+      ["guardrails/watch.lua"] = "return guardrail { name = 'watch', level = 'observe', help = 'h', resources = { 'configmaps' },\n"
+        .. "  check = function(req, obj) return deny('data.k', 'holds token=%s', obj.data.k) end }\n",
+    }
+    table.move({ "--scripts", scripts, "--log-level", "debug" }, 1, 4, #args + 1, args)
+    local host = support.serve { demo = true, args = args }
+    local applied = support.cli({ "apply", "-f", "-" }, { home = host.process.home, stdin = configmap("told", secret) })
+    assert.equal(0, applied.code, applied.stderr)
+    local all = host:events_of { executionId = "the-run", intent = "tell", namespace = "default", resource = "configmaps",
+      name = "told", input = { what = "password: " .. secret } }
+    assert.equal("succeeded", support.events.complete(all).status)
+    host:stop()
+    return host:stderr()
+  end
+
+  it("is JSON lines with --log json, each on its own, without a secret that a request has carried", function()
+    local about, levels, said = {}, {}, serve { "--log", "json" }
+    assert.is_nil(said:find(secret, 1, true))
+    for line in said:gmatch "([^\n]*)\n" do
+      local row = json.decode(line)
+      assert.matches("^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%dZ$", row.time)
+      levels[row.level] = true
+      assert.equal("string", type(row.message))
+      if row.execution == "the-run" then about[#about + 1] = row.message end
+    end
+    assert.is_true(levels.info and levels.debug)
+    assert.same({ "print password: [REDACTED]", "told password: [REDACTED]" }, about)
+    assert.matches("observed by guardrail watch: data.k: holds token=[REDACTED]", said, 1, true)
+  end)
+
+  it("warns of a folder of scripts that a group may write to, when it is read for the first time and again", function()
+    local scripts = support.tree { ["flows/.keep"] = "" }
+    assert(os.execute("chmod g+w " .. scripts .. "/flows"))
+    local host = support.serve { args = { "--scripts", scripts } }
+    local function warnings() return select(2, host:stderr():gsub("flows: its group can write to this folder", "")) end
+    assert.equal(1, warnings())
+    host.process:signal "HUP"
+    support.eventually("it says so again", function() return warnings() == 2 end)
+    host:stop()
+  end)
+
+  it("is text without it, as free of secrets, a line each", function()
+    local said = serve {}
+    assert.is_nil(said:find(secret, 1, true))
+    assert.matches("\n%S+Z info  the%-run: told password: %[REDACTED%]\n", said)
+    for line in said:gmatch "([^\n]*)\n" do assert.matches("^%d%d%d%d%-%S+Z %l+ ", line) end
+  end)
+end)
