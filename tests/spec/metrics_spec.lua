@@ -209,6 +209,8 @@ describe("the metrics of a host", function()
   it("show what guardrails deny", function()
     assert.equal(3, apply(configmap("refused", "bad")).code)
     assert.equal(1, scrape(host) "moonsail_guardrail_verdicts_total{level=deny,rule=no-bad}")
+    local row = host:get("/api/guardrails"):json().guardrails[1]
+    assert.same({ "no-bad", 1, 0 }, { row.name, row.stopped, row.warned })
   end)
 
   it("show scripts that had to be ended", function()
@@ -286,6 +288,20 @@ describe("serve with --metrics-listen", function()
     end
     assert.equal("200", as_nobody(of_metrics_listener(host):url "/metrics"))
     assert.equal("403", as_nobody(host:url "/metrics"))
+    host:stop()
+  end)
+
+  it("takes no more than 64 connections there, which are nobody else's loss", function()
+    local host = support.serve { args = { "--metrics-listen", "127.0.0.1:0" } }
+    local open, peers = of_metrics_listener(host), {}
+    for i = 1, 64 do
+      peers[i] = open:connect()
+      assert(peers[i]:connect())
+    end
+    assert.has_error(function() open:get "/metrics" end)
+    assert.equal("admin", host:get("/api/me"):json().role)
+    for _, peer in ipairs(peers) do peer:close() end
+    support.eventually("there is room again", function() return pcall(open.get, open, "/metrics") end)
     host:stop()
   end)
 
