@@ -103,11 +103,6 @@ struct listen_to {
     unsigned port;
 };
 
-static const union listen_address loopbacks[2] = {
-    {.in = {.sin_family = AF_INET, .sin_addr.s_addr = __builtin_bswap32(INADDR_LOOPBACK)}},
-    {.in6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT}},
-};
-
 static bool listen_is_loopback(const char *host)
 {
     static const char *const names[] = {"127.0.0.1", "localhost", "[::1]", "::1"};
@@ -140,7 +135,7 @@ static int listen_parse(bool metrics, const char *text, struct listen_to *to, st
     const char *colon = strrchr(text, ':');
     const char *digits = colon ? colon + 1 : "";
     size_t n = strlen(digits);
-    *to = (struct listen_to){.flag = metrics ? "--metrics-listen" : "--listen", .address = loopbacks[0]};
+    *to = (struct listen_to){.flag = metrics ? "--metrics-listen" : "--listen"};
     if (!colon || n == 0 || n > 5 || strspn(digits, "0123456789") != n || strtoul(digits, NULL, 10) > 65535)
         return err_code(err, ERR_BAD_REQUEST,
                         "%s %s: expected HOST:PORT, for example 127.0.0.1:%s (port 0: any free one)",
@@ -148,7 +143,8 @@ static int listen_parse(bool metrics, const char *text, struct listen_to *to, st
     to->port = (unsigned)strtoul(digits, NULL, 10);
     char *host = mem_strn(text, (size_t)(colon - text));
     to->loopback = listen_is_loopback(host);
-    bool good = to->loopback || (metrics && listen_is_address(host, &to->address));
+    bool good = to->loopback ? listen_is_address("127.0.0.1", &to->address)
+                             : metrics && listen_is_address(host, &to->address);
     free(host);
     if (good)
         return 0;
@@ -225,6 +221,8 @@ static int listen_failed(struct err *err, const struct listen_to *to, const unio
  * is no loopback. */
 static int listen_open(const struct listen_to *to, int fds[2], unsigned *port, struct err *err)
 {
+    union listen_address v6 = {0};
+    listen_is_address("[::1]", &v6);
     for (int tries = 0; tries < LISTEN_PORT_TRIES; tries++) {
         fds[1] = -1;
         fds[0] = listen_bind(&to->address, to->port);
@@ -233,7 +231,7 @@ static int listen_open(const struct listen_to *to, int fds[2], unsigned *port, s
         *port = listen_port(fds[0]);
         if (!to->loopback)
             return 0;
-        fds[1] = listen_bind(&loopbacks[1], *port);
+        fds[1] = listen_bind(&v6, *port);
         if (fds[1] >= 0 || errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL)
             return 0;
         int why = errno;
@@ -242,7 +240,7 @@ static int listen_open(const struct listen_to *to, int fds[2], unsigned *port, s
         if (to->port || errno != EADDRINUSE)
             break;
     }
-    return listen_failed(err, to, &loopbacks[1], *port);
+    return listen_failed(err, to, &v6, *port);
 }
 
 static struct listener *listener_new(struct listeners *owner, int fd)

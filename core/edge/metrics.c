@@ -1,10 +1,8 @@
 /* GET /metrics. What /proc says is read on the pool (a host of ten thousand connections has as many
  * descriptors to list); everything else is counters that the modules keep anyway. */
-#include "base/clock.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/metric.h"
-#include "base/str.h"
 #include "edge/rest-internal.h"
 #include "exec/executions-stats.h"
 #include "guard/rbac.h"

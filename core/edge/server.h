@@ -1,6 +1,7 @@
 /* server.h: the host's front door: HTTP and WebSocket over libwebsockets on the loop.
  *
- * One listener (a loopback name binds 127.0.0.1 and ::1, both or not at all). Every request is
+ * One listener (a loopback name binds 127.0.0.1 and ::1, both or not at all), and one for metrics where it
+ * is asked for, which lets everybody in and has nothing else. Every request is
  * judged here first: path, Host, Origin, Sec-Fetch-Site, peer; only then `rest` or `stream` see
  * it. Owns its connections and nothing else. Loop thread only. */
 #pragma once

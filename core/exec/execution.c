@@ -182,8 +182,7 @@ const char *execution_mode(const struct execution *ex)
 
 const char *execution_status_name(enum execution_status status)
 {
-    static const char *const names[] = {"planned", "running", "succeeded", "failed"};
-    return names[status];
+    return execution_states[status];
 }
 
 static const char *execution_source(const struct execution *ex)

@@ -7,7 +7,7 @@
 #include "exec/request.h"
 
 const char *const execution_kinds[EXECUTION_KINDS] = {"apply", "command", "flow"};
-const char *const execution_outcomes[EXECUTION_OUTCOMES] = {"succeeded", "failed", "cancelled"};
+const char *const execution_outcomes[EXECUTION_OUTCOMES] = {"succeeded", "cancelled", "failed"};
 const char *const execution_states[EXECUTION_STATES] = {"planned", "running", "succeeded", "failed"};
 const char *const execution_events[EXECUTION_EVENTS] = {"state", "phase", "line", "complete"};
 
@@ -16,7 +16,6 @@ static const uint64_t took_bounds[HISTOGRAM_BUCKETS] = {10000,   50000,    10000
 
 void executions_stats_init(struct executions_stats *stats)
 {
-    *stats = (struct executions_stats){0};
     for (size_t i = 0; i < EXECUTION_KINDS; i++)
         stats->took[i].bounds = took_bounds;
 }

@@ -316,6 +316,16 @@ describe("serve with --metrics-listen", function()
     host.process:finish(support.seconds(40))
   end)
 
+  it("takes the address as it is named", function()
+    for named, shown in pairs { ["0.0.0.0"] = "0.0.0.0", ["[::]"] = "[::]", ["[::1]"] = "127.0.0.1", localhost = "127.0.0.1" } do
+      local host = support.serve { args = { "--metrics-listen", named .. ":0" } }
+      local open = of_metrics_listener(host)
+      assert.equal(shown, open.base:match "^http://(.*):%d+$")
+      assert.equal(200, open:by(named == "0.0.0.0" and "127.0.0.1" or "[::1]"):get("/metrics").status, named)
+      host:stop()
+    end
+  end)
+
   it("refuses what is no address, before anything is started", function()
     for address, says in pairs { ["nowhere.example:9090"] = "HOST must be an address", ["9090"] = "expected HOST:PORT" } do
       local said = support.cli({ "serve", "--metrics-listen", address }, { home = support.home() })
