@@ -86,7 +86,7 @@ static int serve_settings(const struct flags *flags, struct host_options *option
         .max_running = (unsigned)most,
     };
     /* Before anything is started: a typo should not cost a demo cluster. */
-    if (server_check_listen(flag_value(flags, "listen"), err))
+    if (server_check_listen(flag_value(flags, "listen"), flag_value(flags, "metrics-listen"), err))
         return -1;
     return auth_local_check(err);
 }
@@ -126,6 +126,8 @@ static void serve_announce(struct serve *s)
         log_warn("this host runs as root, and so does every command that is started through it");
     if (data_lock_publish(s->lock, server_url(s->server), &err))
         log_warn("commands will not find this host by themselves (they need --server): %s", err.text);
+    if (server_metrics_url(s->server))
+        log_info("metrics on %s, for whoever can reach it", server_metrics_url(s->server));
     printf("listening on %s\n", server_url(s->server));
     fflush(stdout);
 }
@@ -140,6 +142,10 @@ static int serve_listen(struct serve *s, const struct flags *flags, struct err *
             .executions = s->host.executions,
             .clusters = s->host.clusters,
             .packs = s->host.packs,
+            .redactor = s->host.redactor,
+            .metrics_listen = flag_value(flags, "metrics-listen"),
+            .version = MOONSAIL_VERSION,
+            .commit = MOONSAIL_COMMIT,
             .panel = panel,
             .allow_hosts = flag_list(flags, "allow-host"),
             .allow_origins = flag_list(flags, "allow-origin"),

@@ -44,6 +44,13 @@
         {"allow-host", 0, FLAG_LIST, "NAME", "another Host header to answer to", NULL, "allowHost"},         \
         {"allow-origin", 0, FLAG_LIST, "ORIGIN", "another Origin to answer to: scheme://host:port", NULL,    \
          "allowOrigin"},                                                                                     \
+        {"metrics-listen",                                                                                   \
+         0,                                                                                                  \
+         FLAG_VALUE,                                                                                         \
+         "HOST:PORT",                                                                                        \
+         "where /metrics, /healthz and /readyz alone are served too, to whoever asks",                       \
+         NULL,                                                                                               \
+         "metricsListen"},                                                                                   \
         {"log", 0, FLAG_VALUE, "FORMAT", "text or json, on stderr", "text", "log"},                          \
         {"log-level", 0, FLAG_VALUE, "LEVEL", "debug, info, warn or error", "info", "logLevel"},             \
     {                                                                                                        \

@@ -26,6 +26,7 @@ enum {
     EDGE_BODY_S = 120,             /* for a whole body */
     EDGE_LINGER_S = 2,             /* for the rest of a refused body */
     EDGE_REFUSED_CONNECTIONS = 64, /* open ones that were not admitted */
+    EDGE_METRICS_CONNECTIONS = 64, /* open ones of the listener for metrics */
     EDGE_CONNECTIONS = 10000,      /* open ones in all */
     EDGE_HEADER_BYTES = 16 * 1024, /* cookies of other programs on localhost come along */
     EDGE_MESSAGE_BYTES = 8 * 1024 * 1024,
@@ -47,6 +48,7 @@ struct connection {
     struct lws *wsi;
     struct user user; /* where admitted */
     char *refusal;    /* why not admitted; NULL: admitted */
+    bool metrics;     /* of the listener for metrics: whoever that is, and nothing but metrics and probes */
     struct exchange *exchange;
     struct stream *stream;
     bool batch;
@@ -59,13 +61,15 @@ struct server {
     char **allow_hosts, **allow_origins;
     struct panel *panel;     /* NULL where there is none */
     struct schemas *schemas; /* NULL until somebody asks for one */
-    char *url;
+    char *url, *metrics_url;
     unsigned port;
     struct lws_context *context;
     struct lws_vhost *vhost;
-    struct listeners *listeners; /* NULL once drained */
+    struct listeners *listeners;         /* NULL once drained */
+    struct listeners *metrics_listeners; /* or NULL */
     struct connection_list connections;
-    size_t connection_count, refused_count;
+    size_t connection_count, refused_count, metrics_count;
+    size_t viewers; /* streams with an execution */
     bool draining;
     unsigned char *frame; /* LWS_PRE + EDGE_FRAME_BYTES and one event; used within one callback */
     struct lws_protocols protocols[3];
@@ -73,14 +77,15 @@ struct server {
 
 /* ---- listen.c ---- */
 
-/* Binds what `listen` says; sets server->port. NULL with err. */
-struct listeners *listeners_open(struct server *server, const char *listen, struct err *err);
+/* Binds what the server's options say, for everything or for metrics alone; sets server->port and url, or
+ * metrics_url. NULL with err. */
+struct listeners *listeners_open(struct server *server, bool metrics, struct err *err);
 void listeners_close(struct listeners **listeners);
 
 /* ---- server.c ---- */
 
 /* Takes an accepted socket over. */
-void server_adopt(struct server *server, int fd);
+void server_adopt(struct server *server, int fd, bool metrics);
 
 /* ---- exchange.c: one request, one answer ---- */
 
@@ -137,7 +142,8 @@ void exchange_send_file(struct exchange *x, const char *type, bool forever, cons
 /* ---- rest.c ---- */
 
 const struct http_route *rest_routes(void);
-const struct http_route *rest_pages(void); /* for every other address, where there is a panel */
+const struct http_route *rest_metrics_routes(void); /* of the listener for metrics */
+const struct http_route *rest_pages(void);          /* for every other address, where there is a panel */
 
 /* ---- stream.c ---- */
 

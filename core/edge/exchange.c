@@ -156,8 +156,8 @@ struct exchange *exchange_new(struct connection *connection)
     struct http_verdict verdict;
     struct http_facts facts = {0};
     struct http_rules rules = {
-        .routes = rest_routes(),
-        .pages = server->panel ? rest_pages() : NULL,
+        .routes = connection->metrics ? rest_metrics_routes() : rest_routes(),
+        .pages = server->panel && !connection->metrics ? rest_pages() : NULL,
         .scheme = "http",
         .port = server->port,
         .allow_hosts = (const char *const *)server->allow_hosts,

@@ -71,3 +71,7 @@ void schemas_free(struct schemas **schemas);
 void rest_resources(struct exchange *x);
 void rest_flows(struct exchange *x);
 void rest_guardrails(struct exchange *x);
+
+/* ---- metrics.c ---- */
+
+void rest_metrics(struct exchange *x);

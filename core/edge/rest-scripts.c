@@ -1,4 +1,5 @@
 /* What scripts have registered: kinds, flows, guardrails. */
+#include "base/map.h"
 #include "base/str.h"
 #include "edge/rest-internal.h"
 #include "exec/flow.h"
@@ -189,6 +190,7 @@ void rest_guardrails(struct exchange *x)
     struct json_writer w = JSON_WRITER(&body);
     size_t count = 0;
     const struct pack_guardrail *guardrails = pack_guardrails(pack, &count);
+    const struct map *verdicts = packs_stats(rest_server(x)->options.packs)->verdicts;
     scripts_begin(&w, pack, "guardrails");
     for (size_t i = 0; i < count; i++) {
         jsonw_begin_object(&w);
@@ -197,6 +199,9 @@ void rest_guardrails(struct exchange *x)
         jsonw_member(&w, "level", guardrails[i].level);
         scripts_strings(&w, "resources", guardrails[i].resources);
         jsonw_member(&w, "source", guardrails[i].file);
+        const struct verdict_counts *said = map_get(verdicts, guardrails[i].name);
+        jsonw_member_int(&w, "stopped", said ? (int64_t)said->deny : 0);
+        jsonw_member_int(&w, "warned", said ? (int64_t)said->warn : 0);
         jsonw_end_object(&w);
     }
     scripts_send(x, &w, pack);

@@ -337,6 +337,7 @@ const struct http_route *rest_routes(void)
         {"GET", "/", 0, rest_page},
         {"GET", "/healthz", ROUTE_PROBE, rest_healthz},
         {"GET", "/readyz", ROUTE_PROBE, rest_readyz},
+        {"GET", "/metrics", ROUTE_API, rest_metrics},
         {"GET", "/api/execution/stream", ROUTE_API | ROUTE_WEBSOCKET, NULL},
         {"GET", "/api/executions", ROUTE_API, rest_list},
         {"POST", "/api/executions", ROUTE_API, rest_start},
@@ -351,6 +352,17 @@ const struct http_route *rest_routes(void)
         {"GET", "/api/object", ROUTE_API, rest_object},
         {"GET", "/api/schema", ROUTE_API, rest_schema},
         {"GET", "/api/me", ROUTE_API, rest_me},
+        {NULL, NULL, 0, NULL},
+    };
+    return routes;
+}
+
+const struct http_route *rest_metrics_routes(void)
+{
+    static const struct http_route routes[] = {
+        {"GET", "/metrics", ROUTE_PROBE, rest_metrics},
+        {"GET", "/healthz", ROUTE_PROBE, rest_healthz},
+        {"GET", "/readyz", ROUTE_PROBE, rest_readyz},
         {NULL, NULL, 0, NULL},
     };
     return routes;

@@ -19,6 +19,7 @@ static void connection_free(struct connection *c)
     struct server *server = c->server;
     TAILQ_REMOVE(&server->connections, c, link);
     server->connection_count--;
+    server->metrics_count -= c->metrics;
     if (c->refusal)
         server->refused_count--;
     exchange_free(&c->exchange);
@@ -27,19 +28,30 @@ static void connection_free(struct connection *c)
     free(c);
 }
 
-void server_adopt(struct server *server, int fd)
+static void server_metrics_user(struct user *user)
+{
+    *user = (struct user){.name = "metrics", .role = "metrics", .method = "none"};
+}
+
+void server_adopt(struct server *server, int fd, bool metrics)
 {
     struct err err = {0};
     struct user user;
-    /* At accept and not later: a peer that has closed meanwhile could no longer be told. */
-    bool admitted = auth_local_peer(fd, &user, &err) == 0;
+    bool admitted = true;
+    if (metrics)
+        server_metrics_user(&user);
+    else /* At accept and not later: a peer that has closed meanwhile could no longer be told. */
+        admitted = auth_local_peer(fd, &user, &err) == 0;
     if (server->connection_count >= EDGE_CONNECTIONS ||
+        (metrics && server->metrics_count >= EDGE_METRICS_CONNECTIONS) ||
         (!admitted && server->refused_count >= EDGE_REFUSED_CONNECTIONS)) {
         close(fd);
         return;
     }
     struct connection *c = mem_new(sizeof(*c));
     c->server = server;
+    c->metrics = metrics;
+    server->metrics_count += metrics;
     if (admitted) {
         c->user = user;
     } else {
@@ -285,10 +297,11 @@ struct server *server_new(const struct server_options *options, struct err *err)
         goto fail;
     if (server_start_lws(server, err))
         goto fail;
-    server->listeners = listeners_open(server, options->listen, err);
+    server->listeners = listeners_open(server, false, err);
     if (!server->listeners)
         goto fail;
-    server->url = mem_printf("http://127.0.0.1:%u", server->port);
+    if (options->metrics_listen && !(server->metrics_listeners = listeners_open(server, true, err)))
+        goto fail;
     return server;
 fail:
     server_free(server);
@@ -298,6 +311,11 @@ fail:
 const char *server_url(const struct server *server)
 {
     return server->url;
+}
+
+const char *server_metrics_url(const struct server *server)
+{
+    return server->metrics_url;
 }
 
 void server_drain(struct server *server)
@@ -351,6 +369,7 @@ void server_free(struct server *server)
     if (!server)
         return;
     server_drain(server);
+    listeners_close(&server->metrics_listeners);
     if (server->context)
         server_goodbye(server);
     server_stop_lws(server);
@@ -364,5 +383,6 @@ void server_free(struct server *server)
     schemas_free(&server->schemas);
     free(server->frame);
     free(server->url);
+    free(server->metrics_url);
     free(server);
 }

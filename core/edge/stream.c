@@ -49,8 +49,10 @@ void stream_free(struct stream **stream)
     *stream = NULL;
     if (s->view)
         journal_view_close(&s->view);
-    if (s->execution)
+    if (s->execution) {
+        s->connection->server->viewers--;
         execution_drop(s->execution);
+    }
     if (s->job)
         job_forget(&s->job, message_free);
     else
@@ -115,6 +117,7 @@ static void stream_news(void *arg)
 static void stream_watch(struct stream *s, struct execution *execution, uint64_t after_seq)
 {
     s->execution = execution_keep(execution);
+    s->connection->server->viewers++;
     s->view = journal_view_open(execution_journal(execution), after_seq, stream_news, s);
     stream_wake(s);
 }

@@ -68,7 +68,7 @@ static int ctx_conflict(lua_State *L)
 static int ctx_log(lua_State *L)
 {
     struct ctx *ctx = cell_user(L);
-    log_info("%s: %s", execution_id(ctx->execution), luaL_checkstring(L, 1));
+    log_execution(LOG_INFO, execution_id(ctx->execution), "%s", luaL_checkstring(L, 1));
     return 0;
 }
 

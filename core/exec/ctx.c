@@ -13,7 +13,7 @@
 static void ctx_print(void *user, const char *text, size_t len)
 {
     struct ctx *ctx = user;
-    log_debug("%s: %.*s", execution_id(ctx->execution), (int)len, text);
+    log_execution(LOG_DEBUG, execution_id(ctx->execution), "%.*s", (int)len, text);
 }
 
 struct ctx *ctx_new(struct cell *cell, struct execution *execution, struct cluster *cluster)

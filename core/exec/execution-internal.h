@@ -2,6 +2,7 @@
 #pragma once
 
 #include "exec/execution.h"
+#include "exec/executions-stats.h"
 #include "exec/images.h"
 #include "exec/run.h"
 
@@ -45,6 +46,7 @@ struct executions {
     struct map *by_id;
     size_t active, waiting, kept; /* running or validating; in `queued`; in `all` */
     size_t plans;                 /* under way */
+    struct executions_stats stats;
     bool draining;
     void (*drained)(void *arg);
     void *drained_arg;
@@ -63,3 +65,8 @@ void execution_write_record(const struct execution *execution, struct json_write
 
 /* Tells the set that an active one has ended. */
 void executions_one_ended(struct execution *execution);
+
+/* ---- executions-stats.c ---- */
+
+void executions_stats_init(struct executions_stats *stats);
+void executions_count_end(struct execution *execution);

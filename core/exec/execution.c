@@ -182,8 +182,7 @@ const char *execution_mode(const struct execution *ex)
 
 const char *execution_status_name(enum execution_status status)
 {
-    static const char *const names[] = {"planned", "running", "succeeded", "failed"};
-    return names[status];
+    return execution_states[status];
 }
 
 static const char *execution_source(const struct execution *ex)
@@ -204,8 +203,10 @@ static struct event execution_event(const struct execution *ex, enum event_type 
 /* A plan says nothing before its end. */
 static void execution_say(struct execution *ex, const struct event *e)
 {
-    if (ex->journal)
-        journal_append(ex->journal, e);
+    if (!ex->journal)
+        return;
+    ex->set->stats.events[e->type]++;
+    journal_append(ex->journal, e);
 }
 
 static void execution_set_status(struct execution *ex, enum execution_status status)
@@ -280,6 +281,7 @@ void execution_finish(struct execution *ex, const struct execution_end *end)
     buf_free(&why);
     ex->outcome = ex->cancelled_by ? "cancelled" : ok ? "succeeded" : "failed";
     execution_set_status(ex, ok ? EXECUTION_SUCCEEDED : EXECUTION_FAILED);
+    executions_count_end(ex);
     struct event e = execution_event(ex, EVENT_COMPLETE);
     e.complete.status = execution_status_name(ex->status);
     e.complete.outcome = ex->outcome;

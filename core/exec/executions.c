@@ -27,6 +27,7 @@ struct executions *executions_new(const struct executions_options *options)
 {
     struct executions *set = mem_new(sizeof(*set));
     set->options = *options;
+    executions_stats_init(&set->stats);
     if (!set->options.max_running)
         set->options.max_running = RUNNING_DEFAULT;
     if (!set->options.max_queued)

@@ -115,6 +115,7 @@ void judge_add(struct judge *j, const struct judge_case *c, struct verdicts *v,
                const struct event_verdict *said)
 {
     bool denies = str_eq(said->level, "deny"), first = denies && !v->denied;
+    pack_count_verdict(j->pack, said->rule, said->level);
     v->denied |= denies;
     /* Too many are not kept, but whoever is denied learns why. */
     if (v->count == JUDGE_VERDICTS_MAX && !first)

@@ -16,6 +16,7 @@ static const struct rule matrix[] = {
     {"developer", "pods deployments services configmaps", "create update delete"},
     {"developer", "deployments", "scale"},
     {"viewer", "*", "get list watch"},
+    {"metrics", "metrics", "scrape"},
 };
 
 static bool covers(const char *words, const char *word)

@@ -6,6 +6,7 @@
 
 #include <hs.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@ struct redactor {
     hs_database_t *any;   /* can a line hold a shape at all? */
     hs_database_t *spans; /* the shapes, with the start of each match */
     hs_scratch_t *scratch;
+    uint64_t masked;
 };
 
 struct match {
@@ -186,7 +188,7 @@ static int find_spans(struct task *task, const char *line, size_t len)
 }
 
 /* Judges a line by its shadow, and writes it with its escapes where they were. */
-static int judge(const struct redactor *r, struct redact_state *state, const struct redact_shadow *shadow,
+static int judge(struct redactor *r, struct redact_state *state, const struct redact_shadow *shadow,
                  struct buf *out)
 {
     struct task task = {.redactor = r};
@@ -206,6 +208,7 @@ static int judge(const struct redactor *r, struct redact_state *state, const str
     }
     state->in_pem = task.pem_goes_on;
     redact_shadow_write(shadow, task.spans, task.span_count, out);
+    r->masked += task.span_count;
     rc = 0;
 out:
     free(task.matches);
@@ -213,7 +216,7 @@ out:
     return rc;
 }
 
-static void redact_piece(const struct redactor *r, struct redact_state *state, const char *line, size_t len,
+static void redact_piece(struct redactor *r, struct redact_state *state, const char *line, size_t len,
                          struct buf *out)
 {
     struct redact_shadow shadow;
@@ -230,8 +233,10 @@ static void redact_piece(const struct redactor *r, struct redact_state *state, c
             judged = judge(r, state, &shadow, out) == 0;
         }
     }
-    if (!judged)
+    if (!judged) {
         buf_puts(out, REDACT_MASK);
+        r->masked++;
+    }
     redact_shadow_free(&shadow);
 }
 
@@ -250,4 +255,9 @@ void redact_line(struct redactor *redactor, struct redact_state *state, const ch
         line += n + 1;
         len -= n + 1;
     }
+}
+
+uint64_t redactor_masked(const struct redactor *redactor)
+{
+    return redactor->masked;
 }

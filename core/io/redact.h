@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct err;
 struct redactor;
@@ -27,3 +28,6 @@ void redactor_free(struct redactor *redactor);
  * Newlines in `line` are allowed: each piece is judged for itself, in order. */
 void redact_line(struct redactor *redactor, struct redact_state *state, const char *line, size_t len,
                  struct buf *out);
+
+/* How many secrets it has masked so far; a private key is one. */
+uint64_t redactor_masked(const struct redactor *redactor);

@@ -17,7 +17,7 @@ struct send_call {
     void (*on_data)(void *arg, const char *data, size_t len); /* NULL: no stream */
     char *method, *url, *content_type, *accept, *body;
     size_t body_len;
-    uint64_t deadline_ms, paused_ms;
+    uint64_t deadline_ms, paused_ms, sent_us;
     uint64_t generation; /* of the credentials that were sent */
     unsigned tries, silence_ms;
     bool once, refreshed, paused;
@@ -137,6 +137,8 @@ static void call_answered(void *arg, const struct http_answer *http)
     struct send_call *call = arg;
     struct cluster *cluster = call->base.cluster;
     call->http = NULL;
+    clusters_count(cluster->clusters, call->method, http->status, call->on_data != NULL,
+                   clock_mono_us() - call->sent_us);
     door_give(cluster, call->door);
     call->door = NULL;
     if (http->status == 401 && !call->refreshed && kube_auth_refused(cluster->auth, call->generation)) {
@@ -216,6 +218,7 @@ static void call_transmit(struct send_call *call)
         request.answer_ms = call->silence_ms;
     }
     call->tries++;
+    call->sent_us = clock_mono_us();
     call->generation = kube_auth_generation(cluster->auth);
     call->http = http_send(call->door->client, &request, &err);
     if (!call->http)
@@ -258,10 +261,9 @@ static void call_start(struct send_call *call)
 
 static int request_check(const struct kube_request *request, struct err *err)
 {
-    static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE", NULL};
     bool known = false;
-    for (size_t i = 0; methods[i]; i++)
-        known = known || str_eq(methods[i], request->method);
+    for (size_t i = 0; i < KUBE_METHODS; i++)
+        known = known || str_eq(kube_methods[i], request->method);
     if (!known)
         return err_code(err, ERR_BAD_REQUEST, "the method %s is none that Kubernetes has",
                         str_or(request->method, "\"\""));

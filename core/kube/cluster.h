@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "base/metric.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -145,3 +146,16 @@ struct cluster_status {
 };
 typedef void cluster_status_fn(void *arg, const struct cluster_status *status);
 struct kube_call *cluster_check(struct cluster *cluster, cluster_status_fn *done, void *arg);
+
+/* ---- what is counted ---- */
+
+enum { KUBE_METHODS = 5, KUBE_STATUS_END = 600 };
+extern const char *const kube_methods[KUBE_METHODS + 1]; /* ends with NULL */
+
+struct clusters_stats {
+    /* By method and HTTP status, each try; 0: no answer. A stream counts at its end. */
+    uint64_t answers[KUBE_METHODS][KUBE_STATUS_END];
+    struct histogram took[KUBE_METHODS]; /* those that were answered and are no streams */
+};
+const struct clusters_stats *clusters_stats(const struct clusters *clusters);
+size_t clusters_watches(const struct clusters *clusters); /* that are kept up now */

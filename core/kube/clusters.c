@@ -137,6 +137,7 @@ struct clusters *clusters_of(struct loop *loop, const struct clusters_options *o
     struct clusters *clusters = mem_new(sizeof(*clusters));
     struct err why;
     clusters->loop = loop;
+    clusters_stats_init(&clusters->stats);
     clusters->demo = options->demo;
     clusters->connect_ms = options->connect_ms ? options->connect_ms : 5000;
     clusters->answer_ms = options->answer_ms ? options->answer_ms : 30000;

@@ -149,6 +149,7 @@ struct clusters {
     unsigned connect_ms, answer_ms;
     bool demo;
     struct cluster *first;
+    struct clusters_stats stats;
 };
 
 struct clusters *clusters_of(struct loop *loop, const struct clusters_options *options,
@@ -178,6 +179,12 @@ struct kube_call *kube_send_once(struct cluster *cluster, const struct kube_requ
                                  kube_done_fn *done, void *arg, struct err *err);
 /* Does the call still wait for credentials? */
 bool kube_call_waits_for_credentials(const struct kube_call *call);
+
+/* ---- stats.c ---- */
+
+void clusters_stats_init(struct clusters_stats *stats);
+/* An answer came (status 0: none), `us` after the request went out; a stream has no such time. */
+void clusters_count(struct clusters *clusters, const char *method, int status, bool stream, uint64_t us);
 
 /* ---- answer.c ---- */
 
@@ -254,6 +261,7 @@ void discovered_clear(struct discovered *discovered);
 /* ---- watch.c ---- */
 
 void kube_watch_stop_all(struct cluster *cluster);
+size_t kube_watch_count(const struct cluster *cluster);
 
 /* ---- discovery.c, check.c ---- */
 

@@ -490,6 +490,15 @@ void kube_watch_stop(struct kube_watch **at)
         watch_free(w);
 }
 
+size_t kube_watch_count(const struct cluster *cluster)
+{
+    size_t count = 0;
+    const struct kube_watch *w;
+    LIST_FOREACH(w, &cluster->watches, link)
+    count++;
+    return count;
+}
+
 void kube_watch_stop_all(struct cluster *cluster)
 {
     struct kube_watch *w;

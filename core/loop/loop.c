@@ -8,6 +8,9 @@
 
 enum { LOOP_DEFERRED_NS = 8000000 };
 
+static const uint64_t turn_bounds[HISTOGRAM_BUCKETS] = {500,   1000,  2500,   5000,   10000,
+                                                        20000, 50000, 100000, 250000, 1000000};
+
 struct deferred {
     TAILQ_ENTRY(deferred) link;
     struct loop *loop;
@@ -22,6 +25,9 @@ struct loop {
     /* An idle handle that runs while something is deferred keeps the loop from
      * sleeping; it is not counted as left open. */
     uv_idle_t idle;
+    uv_prepare_t turn; /* runs once a turn, and is not counted either */
+    uint64_t turn_ns, idle_ns;
+    struct loop_stats stats;
     struct deferred_list deferred, running;
 };
 
@@ -63,16 +69,43 @@ static void loop_run_deferred(uv_idle_t *idle)
         uv_idle_stop(&loop->idle);
 }
 
+/* From here to here is a turn; what libuv slept of it is no delay. */
+static void loop_count_turn(uv_prepare_t *turn)
+{
+    struct loop *loop = turn->data;
+    uint64_t now = uv_hrtime(), idle = uv_metrics_idle_time(&loop->uv);
+    if (loop->turn_ns) {
+        uint64_t turn_ns = now - loop->turn_ns, slept = idle - loop->idle_ns;
+        uint64_t us = slept < turn_ns ? (turn_ns - slept) / 1000 : 0;
+        histogram_add(&loop->stats.turns, us);
+        if (us > loop->stats.longest_us)
+            loop->stats.longest_us = us;
+    }
+    loop->turn_ns = now;
+    loop->idle_ns = idle;
+}
+
+struct loop_stats loop_stats(struct loop *loop)
+{
+    struct loop_stats stats = loop->stats;
+    loop->stats.longest_us = 0;
+    return stats;
+}
+
 struct loop *loop_new(void)
 {
     struct loop *loop = mem_new(sizeof(*loop));
     TAILQ_INIT(&loop->deferred);
     TAILQ_INIT(&loop->running);
-    if (uv_loop_init(&loop->uv) || uv_idle_init(&loop->uv, &loop->idle)) {
+    loop->stats.turns.bounds = turn_bounds;
+    if (uv_loop_init(&loop->uv) || uv_loop_configure(&loop->uv, UV_METRICS_IDLE_TIME) ||
+        uv_idle_init(&loop->uv, &loop->idle) || uv_prepare_init(&loop->uv, &loop->turn)) {
         log_error("the event loop cannot be made");
         abort();
     }
-    loop->idle.data = loop;
+    loop->idle.data = loop->turn.data = loop;
+    uv_prepare_start(&loop->turn, loop_count_turn);
+    uv_unref((uv_handle_t *)&loop->turn);
     loop->uv.data = loop;
     return loop;
 }
@@ -101,7 +134,7 @@ static void loop_name_open(uv_handle_t *handle, void *arg)
 {
     int *open = arg;
     struct loop *loop = handle->loop->data;
-    if (uv_is_closing(handle) || handle == (uv_handle_t *)&loop->idle)
+    if (uv_is_closing(handle) || handle == (uv_handle_t *)&loop->idle || handle == (uv_handle_t *)&loop->turn)
         return;
     log_warn("left open at the end: a %s handle", uv_handle_type_name(handle->type));
     ++*open;
@@ -120,6 +153,7 @@ int loop_close(struct loop *loop)
     if (open > 0)
         return open;
     uv_close((uv_handle_t *)&loop->idle, NULL);
+    uv_close((uv_handle_t *)&loop->turn, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     uv_loop_close(&loop->uv);
     free(loop);

@@ -6,6 +6,8 @@
  * your pointer in the callback. loop_close() tells what was left open. */
 #pragma once
 
+#include "base/metric.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
@@ -23,6 +25,13 @@ uv_loop_t *loop_uv(struct loop *loop);
 void loop_run(struct loop *loop);  /* until loop_stop(), or nothing is left to do */
 void loop_turn(struct loop *loop); /* one turn, waiting for something to happen */
 void loop_stop(struct loop *loop);
+
+/* How long turns kept everybody else waiting: a turn's time without the sleep in it. */
+struct loop_stats {
+    struct histogram turns;
+    uint64_t longest_us; /* since the last call */
+};
+struct loop_stats loop_stats(struct loop *loop);
 
 /* Runs what still closes, frees the loop and returns 0; or returns how many handles were left
  * open (each named in the log), and the loop stays. */

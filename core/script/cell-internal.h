@@ -46,6 +46,7 @@ TAILQ_HEAD(cell_tasks, cell_task);
 struct cell {
     struct loop *loop;
     struct pack *pack;
+    struct script_stats *stats; /* where the pack counts; NULL: nowhere */
     struct cell_limits limits;
     lua_State *L;
     size_t used; /* bytes that Lua holds */

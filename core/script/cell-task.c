@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "loop/loop.h"
+#include "script/pack.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -30,6 +31,8 @@ static void cell_end(struct cell *cell, const struct cell_outer *outer)
     uint64_t cpu = clock_cpu_us() - cell->cpu_began_us;
     uint64_t slice = clock_mono_us() - cell->slice_began_us;
     cell->cpu_used_us += cpu;
+    if (cell->stats)
+        cell->stats->cpu_us += cpu;
     cell->current = outer->task;
     cell->slice_began_us = outer->slice_began_us + (outer->task ? slice : 0);
     cell->cpu_began_us = outer->cpu_began_us + (outer->task ? cpu : 0);
@@ -40,12 +43,23 @@ static bool cell_spent(const struct cell *cell)
     return cell->cpu_used_us >= cell->limits.cpu_us;
 }
 
+static void cell_count_kill(const struct cell *cell, enum task_kill kill)
+{
+    struct script_stats *stats = cell->stats;
+    if (!stats)
+        return;
+    stats->ended_cpu += kill == KILL_CPU;
+    stats->ended_stuck += kill == KILL_STUCK;
+    stats->ended_memory += kill == KILL_MEMORY;
+}
+
 void cell_kill(struct cell_task *task, enum task_kill kill)
 {
     if (task->kill != KILL_NONE)
         return;
     task->kill = kill;
     task->cell->killed |= kill != KILL_STOPPED;
+    cell_count_kill(task->cell, kill);
     cell_where(task->co, task->where, sizeof(task->where));
     /* At every instruction from now on: whatever catches the error is hit by the next one. */
     lua_sethook(task->co, cell_hook, LUA_MASKCOUNT, 1);

@@ -146,6 +146,7 @@ struct cell *cell_new(struct loop *loop, struct pack *pack, const struct cell_li
      * setting, a large heap would meet the cap, and that is one long collection. */
     lua_gc(cell->L, LUA_GCINC, 125, 200, 13);
     cell->pack = pack ? pack_keep(pack) : NULL;
+    cell->stats = pack ? pack->stats : NULL;
     lua_pushcfunction(cell->L, cell_open);
     if (lua_pcall(cell->L, 0, 0, 0) != LUA_OK) {
         const char *text = lua_type(cell->L, -1) == LUA_TSTRING ? lua_tostring(cell->L, -1) : "unknown error";

@@ -35,6 +35,8 @@ struct pack {
     size_t file_count;
     struct pack_fault *faults;
     size_t fault_count;
+    char **remarks; /* what is no fault, and still to be said */
+    size_t remark_count;
     struct pack_resource *resources;
     struct pack_file **resource_files; /* beside `resources` */
     size_t resource_count;
@@ -50,10 +52,11 @@ struct pack {
     struct map *names; /* name or alias to pack_resource */
     struct map *kinds; /* "group/kind" to pack_resource */
     char *guardrail_fault;
-    bool guarded;              /* every guardrail of the generation before was in force */
-    bool lost;                 /* something that worked in the generation before does not any more */
-    struct pack_file *loading; /* the file whose declaration is being evaluated */
-    bool declared;             /* it has called resource{}, flow{} or guardrail{} */
+    bool guarded;               /* every guardrail of the generation before was in force */
+    bool lost;                  /* something that worked in the generation before does not any more */
+    struct pack_file *loading;  /* the file whose declaration is being evaluated */
+    bool declared;              /* it has called resource{}, flow{} or guardrail{} */
+    struct script_stats *stats; /* the packs', which outlive whatever runs; NULL: nobody counts */
 };
 
 /* A generation beside `before` (may be NULL), which it only reads. Any thread. */
@@ -64,6 +67,10 @@ void pack_scan(struct pack *pack, const char *shipped, const char *const *dirs, 
 
 /* Copies `text`; what was kept of the generation before stays in use. */
 void pack_add_fault(struct pack *pack, const char *text, bool kept);
+/* Said later, on the thread that may: the log is not the pool's. Takes the text over. */
+void pack_add_remark(struct pack *pack, char *text);
+void pack_log_remarks(const struct pack *pack);
+
 /* A guardrail is not in force, so no write is safe (the first reason is kept). */
 void pack_set_guardrail_fault(struct pack *pack, const char *text);
 

@@ -1,11 +1,15 @@
 #include "script/pack-internal.h"
 
 #include "base/log.h"
+#include "base/map.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "loop/loop.h"
 #include "loop/watch.h"
 
 #include <stdlib.h>
+
+enum { VERDICTS_MOST = 1000 }; /* guardrails that are counted apart */
 
 struct folders {
     char *shipped;
@@ -16,6 +20,7 @@ struct packs {
     struct loop *loop;
     struct folders folders;
     struct pack *current;
+    struct script_stats stats;
     struct dir_watch **watches;
     size_t watch_count;
     struct job *job;
@@ -98,12 +103,14 @@ static void packs_done(void *arg)
     struct packs_build *build = arg;
     struct packs *packs = build->packs;
     packs->job = NULL;
+    pack_log_remarks(build->built);
     if (build->built->lost) {
         packs_take_faults(packs->current, build->built);
         packs_log(packs->current, true);
     } else {
         pack_drop(packs->current);
         packs->current = build->built;
+        packs->current->stats = &packs->stats;
         build->built = NULL;
         packs_log(packs->current, false);
     }
@@ -149,7 +156,10 @@ struct packs *packs_new(struct loop *loop, const char *shipped, const char *cons
     }
     for (char **dir = packs->folders.dirs; *dir; dir++)
         packs_watch(packs, *dir);
+    packs->stats.verdicts = map_new();
     packs->current = folders_build(&packs->folders, NULL);
+    packs->current->stats = &packs->stats;
+    pack_log_remarks(packs->current);
     packs_log(packs->current, false);
     return packs;
 }
@@ -163,6 +173,7 @@ void packs_free(struct packs *packs)
     job_forget(&packs->job, packs_build_free);
     pack_drop(packs->current);
     folders_free(&packs->folders);
+    map_free(packs->stats.verdicts, free);
     free(packs->watches);
     free(packs);
 }
@@ -170,4 +181,29 @@ void packs_free(struct packs *packs)
 struct pack *packs_current(struct packs *packs)
 {
     return packs->current;
+}
+
+const struct script_stats *packs_stats(const struct packs *packs)
+{
+    return &packs->stats;
+}
+
+void pack_count_verdict(struct pack *pack, const char *rule, const char *level)
+{
+    struct map *verdicts = pack && pack->stats ? pack->stats->verdicts : NULL;
+    if (!verdicts)
+        return;
+    if (map_count(verdicts) >= VERDICTS_MOST && !map_get(verdicts, rule))
+        rule = "others";
+    struct verdict_counts *counts = map_get(verdicts, rule);
+    if (!counts) {
+        counts = mem_new(sizeof(*counts));
+        map_put(verdicts, rule, counts);
+    }
+    if (str_eq(level, "deny"))
+        counts->deny++;
+    else if (str_eq(level, "warn"))
+        counts->warn++;
+    else
+        counts->observe++;
 }

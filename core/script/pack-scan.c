@@ -1,6 +1,5 @@
 #include "script/pack-internal.h"
 
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -23,7 +22,7 @@ struct scan {
 };
 
 /* Whoever can write a script can do what the host may do. Says why one is not trusted, else NULL. */
-static char *scan_distrust(const struct stat *st, const char *name, const char *what)
+static char *scan_distrust(struct pack *pack, const struct stat *st, const char *name, const char *what)
 {
     if (st->st_uid != 0 && st->st_uid != geteuid())
         return mem_printf("%s: refused: the %s belongs to user %u, neither to root nor to the host's user",
@@ -31,7 +30,7 @@ static char *scan_distrust(const struct stat *st, const char *name, const char *
     if (st->st_mode & S_IWOTH)
         return mem_printf("%s: refused: every user can write to this %s (chmod o-w)", name, what);
     if (st->st_mode & S_IWGRP)
-        log_warn("scripts: %s: its group can write to this %s", name, what);
+        pack_add_remark(pack, mem_printf("%s: its group can write to this %s", name, what));
     return NULL;
 }
 
@@ -70,7 +69,7 @@ static char *scan_read_text(int fd, const char *name, off_t size, struct buf *te
     }
 }
 
-static char *scan_read(int dir, const char *entry, const char *name, struct buf *text)
+static char *scan_read(struct pack *pack, int dir, const char *entry, const char *name, struct buf *text)
 {
     struct stat st;
     /* Without O_NONBLOCK opening a named pipe would wait for its writer. */
@@ -82,7 +81,7 @@ static char *scan_read(int dir, const char *entry, const char *name, struct buf 
         why = mem_printf("%s: cannot be read: %s", name, strerror(errno));
     else if (!S_ISREG(st.st_mode))
         why = mem_printf("%s: refused: it is no regular file", name);
-    else if (!(why = scan_distrust(&st, name, "file")))
+    else if (!(why = scan_distrust(pack, &st, name, "file")))
         why = scan_read_text(fd, name, st.st_size, text);
     close(fd);
     if (why)
@@ -107,7 +106,7 @@ static void scan_file(struct scan *scan, enum pack_kind kind, int dir, const cha
     file->chunkname = mem_printf("@%s/%s", name, entry);
     file->name = file->chunkname + 1;
     file->stem = mem_strn(entry, strlen(entry) - strlen(".lua"));
-    file->refused = scan_read(dir, entry, file->name, &file->text);
+    file->refused = scan_read(pack, dir, entry, file->name, &file->text);
     pack->files = mem_grow(pack->files, (pack->file_count + 1) * sizeof(struct pack_file *));
     pack->files[pack->file_count++] = file;
 }
@@ -124,7 +123,7 @@ static void scan_sub_folder(struct scan *scan, const char *root, const char *sub
         goto out; /* none of the four must be there */
     if (dir < 0 || fstat(dir, &st))
         why = mem_printf("%s: cannot be read: %s", name, strerror(errno));
-    else if (!(why = scan_distrust(&st, name, "folder"))) {
+    else if (!(why = scan_distrust(scan->pack, &st, name, "folder"))) {
         count = scandirat(dir, ".", &entries, scan_wanted, alphasort);
         if (count < 0)
             why = mem_printf("%s: cannot be read: %s", name, strerror(errno));
@@ -156,7 +155,7 @@ static bool scan_root(struct scan *scan, const char *root)
     else if (!S_ISDIR(st.st_mode))
         why = mem_printf("%s: no folder", root);
     else
-        why = scan_distrust(&st, root, "folder");
+        why = scan_distrust(scan->pack, &st, root, "folder");
     if (why)
         scan_refuse_folder(scan, root, why, !missing);
     return why == NULL;

@@ -1,5 +1,6 @@
 #include "script/pack-internal.h"
 
+#include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -9,7 +10,9 @@
 
 struct pack *pack_load(const char *shipped, const char *const *dirs)
 {
-    return pack_build(shipped, dirs, NULL);
+    struct pack *pack = pack_build(shipped, dirs, NULL);
+    pack_log_remarks(pack);
+    return pack;
 }
 
 struct pack *pack_keep(struct pack *pack)
@@ -48,6 +51,9 @@ void pack_drop(struct pack *pack)
     for (size_t i = 0; i < pack->fault_count; i++)
         free((char *)pack->faults[i].text);
     free(pack->files);
+    for (size_t i = 0; i < pack->remark_count; i++)
+        free(pack->remarks[i]);
+    free(pack->remarks);
     free(pack->faults);
     free(pack->resources);
     free(pack->resource_files);
@@ -67,6 +73,18 @@ void pack_add_fault(struct pack *pack, const char *text, bool kept)
 {
     pack->faults = mem_grow(pack->faults, (pack->fault_count + 1) * sizeof(*pack->faults));
     pack->faults[pack->fault_count++] = (struct pack_fault){.text = mem_str(text), .kept = kept};
+}
+
+void pack_add_remark(struct pack *pack, char *text)
+{
+    pack->remarks = mem_grow(pack->remarks, (pack->remark_count + 1) * sizeof(*pack->remarks));
+    pack->remarks[pack->remark_count++] = text;
+}
+
+void pack_log_remarks(const struct pack *pack)
+{
+    for (size_t i = 0; i < pack->remark_count; i++)
+        log_warn("scripts: %s", pack->remarks[i]);
 }
 
 void pack_set_guardrail_fault(struct pack *pack, const char *text)

@@ -8,9 +8,11 @@
 #include <lua.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct err;
 struct loop;
+struct map;
 struct pack;
 struct packs;
 
@@ -88,3 +90,18 @@ struct packs *packs_new(struct loop *loop, const char *shipped, const char *cons
 void packs_free(struct packs *packs);
 struct pack *packs_current(struct packs *packs); /* not kept for the caller */
 void packs_reload(struct packs *packs);          /* now: SIGHUP; it is there some turns later */
+
+/* What the scripts of all generations have used and said, since packs_new(). A pack counts there from its
+ * first turn as the running one on; one that was loaded alone counts nothing. */
+struct verdict_counts {
+    uint64_t deny, warn, observe;
+};
+struct script_stats {
+    uint64_t cpu_us;
+    uint64_t ended_cpu, ended_stuck, ended_memory; /* tasks, by the limit that ended them */
+    struct map *verdicts;                          /* guardrail's name to verdict_counts */
+};
+const struct script_stats *packs_stats(const struct packs *packs);
+
+/* A guardrail has said something. */
+void pack_count_verdict(struct pack *pack, const char *rule, const char *level);

@@ -117,10 +117,10 @@ describe("the demo cluster through its host", function()
     assert.same({ "deployments", "leases", "pods" }, offered)
   end)
 
-  it("tells guardrails with their level", function()
+  it("tells guardrails with their level, and how often each has stopped or warned", function()
     local answer = host:get("/api/guardrails"):json()
     assert.same({ { name = "tags", level = "warn", help = "Every image has a tag.", resources = { "deployments" },
-      source = answer.guardrails[1].source } }, answer.guardrails)
+      source = answer.guardrails[1].source, stopped = 0, warned = 0 } }, answer.guardrails)
   end)
 end)
 

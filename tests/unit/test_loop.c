@@ -21,6 +21,37 @@ static void count(void *arg)
     ++*(int *)arg;
 }
 
+static void be_busy(void *arg)
+{
+    uint64_t until = clock_mono_us() + *(const uint64_t *)arg;
+    while (clock_mono_us() < until)
+        ;
+}
+
+static void a_turn_that_works_is_a_delay_and_one_that_sleeps_is_none(void **state)
+{
+    struct loop *loop = loop_new();
+    uint64_t us = 30000;
+    int woken = 0;
+    (void)state;
+    timer_start(loop, 300, count, &woken);
+    loop_run(loop);
+    assert_int_equal(woken, 1);
+    assert_in_range(loop_stats(loop).longest_us, 0, 250000);
+    timer_start(loop, 1, be_busy, &us);
+    timer_start(loop, 50, count, &woken); /* the turn's end is seen when the next one begins */
+    loop_run(loop);
+    struct loop_stats stats = loop_stats(loop);
+    assert_true(stats.longest_us >= us);
+    uint64_t turns = 0;
+    for (size_t i = 0; i <= HISTOGRAM_BUCKETS; i++)
+        turns += stats.turns.counts[i];
+    assert_true(turns >= 2);
+    assert_true(stats.turns.sum_us >= us);
+    assert_int_equal(loop_stats(loop).longest_us, 0);
+    assert_int_equal(loop_close(loop), 0);
+}
+
 static void timers_and_deferred_calls_run_and_can_be_stopped(void **state)
 {
     struct loop *loop = loop_new();
@@ -222,6 +253,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(timers_and_deferred_calls_run_and_can_be_stopped),
+        cmocka_unit_test(a_turn_that_works_is_a_delay_and_one_that_sleeps_is_none),
         cmocka_unit_test(a_handle_left_open_is_counted),
         cmocka_unit_test(a_job_runs_on_the_pool_and_ends_on_the_loop),
         cmocka_unit_test(a_child_has_its_own_session_environment_and_streams),

@@ -93,9 +93,27 @@ static void test_only_admin_is_admin(void **state)
     assert_false(rbac_is_admin("viewer"));
 }
 
+static void test_metrics_are_for_admins_and_their_own_role_which_may_nothing_else(void **state)
+{
+    (void)state;
+    assert_true(rbac_allows("metrics", "scrape", "metrics", ""));
+    assert_true(rbac_allows("admin", "scrape", "metrics", ""));
+    assert_false(rbac_allows("developer", "scrape", "metrics", ""));
+    assert_false(rbac_allows("viewer", "scrape", "metrics", ""));
+    EACH(i, reads)
+    {
+        assert_false(rbac_allows("metrics", reads[i], "pods", "default"));
+        assert_false(rbac_allows("metrics", reads[i], "executions", ""));
+    }
+    EACH(i, writes)
+    assert_false(rbac_allows("metrics", writes[i], "pods", "default"));
+    assert_false(rbac_is_admin("metrics"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_metrics_are_for_admins_and_their_own_role_which_may_nothing_else),
         cmocka_unit_test(test_an_admin_may_do_everything),
         cmocka_unit_test(test_a_developer_reads_all_and_changes_what_an_application_is_made_of),
         cmocka_unit_test(test_a_developer_scales_deployments_and_nothing_else),
