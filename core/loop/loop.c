@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "loop/child.h"
 
 #include <stdlib.h>
 #include <sys/queue.h>
@@ -23,6 +24,7 @@ struct loop {
      * sleeping; it is not counted as left open. */
     uv_idle_t idle;
     struct deferred_list deferred, running;
+    struct children *children; /* NULL until there is one */
 };
 
 struct timer {
@@ -82,6 +84,11 @@ uv_loop_t *loop_uv(struct loop *loop)
     return &loop->uv;
 }
 
+struct children **loop_children(struct loop *loop)
+{
+    return &loop->children;
+}
+
 void loop_run(struct loop *loop)
 {
     uv_run(&loop->uv, UV_RUN_DEFAULT);
@@ -116,6 +123,7 @@ int loop_close(struct loop *loop)
         TAILQ_REMOVE(&loop->running, d, link);
         free(d);
     }
+    children_close(loop);
     uv_walk(&loop->uv, loop_name_open, &open);
     if (open > 0)
         return open;

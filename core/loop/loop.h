@@ -15,13 +15,15 @@ struct loop;
 struct timer;
 struct deferred;
 struct job;
+struct children;
 
 typedef void loop_fn(void *arg);
 
 struct loop *loop_new(void);
 uv_loop_t *loop_uv(struct loop *loop);
-void loop_run(struct loop *loop);  /* until loop_stop(), or nothing is left to do */
-void loop_turn(struct loop *loop); /* one turn, waiting for something to happen */
+struct children **loop_children(struct loop *loop); /* children.c's */
+void loop_run(struct loop *loop);                   /* until loop_stop(), or nothing is left to do */
+void loop_turn(struct loop *loop);                  /* one turn, waiting for something to happen */
 void loop_stop(struct loop *loop);
 
 /* Runs what still closes, frees the loop and returns 0; or returns how many handles were left
