@@ -26,7 +26,6 @@ static const struct dry_run {
 } dry_runs[] = {
     {"kubectl", "annotate", NULL, {0}},
     {"kubectl", "apply", NULL, {"view-last-applied", "edit-last-applied"}},
-    {"kubectl", "auth", "reconcile", {0}},
     {"kubectl", "autoscale", NULL, {0}},
     {"kubectl", "cordon", NULL, {0}},
     {"kubectl", "create", NULL, {"token"}},

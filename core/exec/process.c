@@ -9,7 +9,6 @@
 #include "loop/loop.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,8 +88,8 @@ static void process_output(void *arg, enum child_stream stream, const char *data
     uint64_t room = p->options.shell->max_output - p->printed;
     if (len > room) {
         len = (size_t)room;
-        process_beyond(p, ERR_TOO_LARGE, "the command printed more than %" PRIu64 " MiB (shell.maxOutput)",
-                       p->options.shell->max_output >> 20);
+        process_beyond(p, ERR_TOO_LARGE, "the command printed more than %g MiB (shell.maxOutput)",
+                       (double)p->options.shell->max_output / (1024 * 1024));
     }
     p->printed += len;
     if (stream == CHILD_STDERR) {

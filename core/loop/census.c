@@ -3,6 +3,7 @@
 #include "base/mem.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -70,25 +71,34 @@ static struct census_row *census_find(const struct census_table *t, pid_t pid)
     return bsearch(&key, t->rows, t->count, sizeof(key), census_compare);
 }
 
-static void census_read_table(struct census_table *t)
+/* -1 where a process may be missing that is there. */
+static int census_read_table(struct census_table *t)
 {
+    int failed = 0;
     DIR *proc = opendir("/proc");
     struct dirent *entry;
     struct census_row row;
-    while (proc && (entry = readdir(proc)) != NULL) {
+    if (!proc)
+        return -1;
+    while ((entry = readdir(proc)) != NULL) {
         long pid = strtol(entry->d_name, NULL, 10); /* 0 for a name that is no number */
-        if (pid <= 0 || census_read_row((pid_t)pid, &row))
+        if (pid <= 0)
             continue;
+        errno = 0;
+        if (census_read_row((pid_t)pid, &row)) {
+            failed |= errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+            continue;
+        }
         if (t->count == t->room) {
             t->room = t->room ? 2 * t->room : 512;
             t->rows = mem_grow(t->rows, t->room * sizeof(row));
         }
         t->rows[t->count++] = row;
     }
-    if (proc)
-        closedir(proc);
+    closedir(proc);
     if (t->count)
         qsort(t->rows, t->count, sizeof(row), census_compare);
+    return failed || !t->count ? -1 : 0;
 }
 
 /* Does the process have the mark in its environment? The text is of CENSUS_ENVIRONMENT_MOST bytes. */
@@ -196,10 +206,13 @@ static void census_enter(struct census_row *row)
     };
 }
 
-void census_take(struct census_family *families, size_t count)
+int census_take(struct census_family *families, size_t count)
 {
     struct census_table t = {0};
-    census_read_table(&t);
+    if (census_read_table(&t)) {
+        free(t.rows);
+        return -1;
+    }
     census_assign(&t, families, count);
     census_inherit(&t);
     for (size_t i = 0; i < count; i++)
@@ -208,6 +221,7 @@ void census_take(struct census_family *families, size_t count)
         if (row->family && !row->dead)
             census_enter(row);
     free(t.rows);
+    return 0;
 }
 
 void census_clear(struct census_family *family)

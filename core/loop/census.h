@@ -29,7 +29,8 @@ struct census_family {
 };
 
 /* Counts all families, and sends each member its signal: SIGKILL always, another one once and not to the
- * root's own group, which was sent it as a whole. */
-void census_take(struct census_family *families, size_t count);
+ * root's own group, which was sent it as a whole. -1 where /proc cannot be read (no file descriptor is left,
+ * say): then the families are as they were. */
+int census_take(struct census_family *families, size_t count);
 
 void census_clear(struct census_family *family); /* frees the members */

@@ -37,8 +37,9 @@ struct child {
     /* Who is alive of its family, as the last census found it. */
     struct census_member *members;
     size_t count;
-    bool asked; /* a census is under way that counts it */
-    bool stale; /* something has happened since the last one began */
+    bool asked;     /* a census is under way that counts it */
+    bool stale;     /* something has happened since the last one began */
+    unsigned empty; /* censuses in a row that found nobody */
 };
 
 /* The loop's children; made at the first one. */
@@ -48,9 +49,11 @@ void children_remove(struct child *child); /* before it is reaped */
 /* Reaps what has ended and is not in the set: orphans that came to this process. */
 void children_reap(struct children *set);
 
-/* Counts families soon, or again when the census that is under way has ended. child_counted() follows. */
+/* Counts families soon, or again when the census that is under way has ended. One of the others follows;
+ * one that could not be counted is tried again after a pause. */
 void children_look(struct children *set);
 void child_counted(struct child *child);
+void child_not_counted(struct child *child);
 
 /* Ends it without another turn of the loop; its family is dead. */
 void child_close(struct child *child);

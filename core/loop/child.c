@@ -58,11 +58,14 @@ static bool child_waits_for_family(struct child *child)
         return false;
     if (child->asked)
         return true;
-    if (child->stale) {
+    if (child_is_given_up(child))
+        return false;
+    /* Twice: who forks while /proc is read, or is just becoming another program, can be missed once. */
+    if (child->stale || (child->count == 0 && child->empty < 2)) {
         children_look(child->set);
         return true;
     }
-    return child->count > 0 && !child_is_given_up(child);
+    return child->count > 0;
 }
 
 static void child_pipe_close(struct child_pipe *pipe)
@@ -115,9 +118,15 @@ static void child_maybe_end(struct child *child)
 
 void child_counted(struct child *child)
 {
-    if (!child->signum && !child->abandoned && child->options.on_count)
+    if (child->signum != SIGKILL && !child->abandoned && child->options.on_count)
         child->options.on_count(child->options.arg, child->count);
     child_maybe_end(child);
+}
+
+void child_not_counted(struct child *child)
+{
+    if (child_is_given_up(child))
+        child_maybe_end(child);
 }
 
 static void child_drain_over(void *arg)

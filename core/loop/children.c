@@ -24,6 +24,7 @@ struct children_census {
     struct children *set;
     struct census_family *families;
     size_t count;
+    bool failed;
 };
 
 struct children {
@@ -173,7 +174,7 @@ static void children_census_free(struct children_census *census)
 static void children_census_take(void *arg)
 {
     struct children_census *census = arg;
-    census_take(census->families, census->count);
+    census->failed = census_take(census->families, census->count) != 0;
 }
 
 /* Gives each child what was found of it. */
@@ -188,6 +189,7 @@ static void children_census_share(struct children_census *census)
         f->members = NULL;
         f->count = 0;
         child->asked = false;
+        child->empty = child->count || child->stale || census->failed ? 0 : child->empty + 1;
     }
 }
 
@@ -200,12 +202,14 @@ static void children_counted(void *arg)
     children_census_share(census);
     for (size_t i = 0; i < census->count; i++) {
         struct child *child = children_find_mark(set, census->families[i].mark);
-        if (child)
+        if (child && !census->failed)
             child_counted(child);
+        else if (child)
+            child_not_counted(child);
     }
-    children_census_free(census);
-    if (set->again)
+    if (set->again && !census->failed)
         children_look(set);
+    children_census_free(census);
     children_schedule(set);
 }
 
@@ -253,6 +257,7 @@ void children_end(struct loop *loop)
         left = 0;
         for (size_t i = 0; i < census->count; i++)
             left += census->families[i].count;
+        left += census->failed;
         children_census_share(census);
         children_census_free(census);
         if (left)

@@ -152,10 +152,50 @@ describe("a command beyond a limit", function()
     slow:stop()
   end)
 
+  it("of processes is killed then as well when it is being cancelled, without the grace", function()
+    local slow = configured "shell: { maxProcesses: 8 }"
+    local run = slow:start(sh [[
+      trap 'for i in 1 2 3 4 5 6 7 8 9 10; do sleep 1029 & done' TERM
+      echo ready; while :; do sleep 0.1; done]])
+    run:read_until(function(e) return e.text == "ready" end)
+    local before = os.time()
+    run:cancel()
+    assert.equal("cancelled", events.complete(run:to_end()).outcome)
+    assert.is_true(os.time() - before < 4)
+    assert.equal(1, support.run { "pgrep", "-x", "-f", "sleep 1029" }.code)
+    slow:stop()
+  end)
+
   it("holds no other command up", function()
     local noisy = host:start { command = "yes", args = { ("x"):rep(1023) } }
     assert.same({ "quick" }, events.lines(host:events_of { command = "echo", args = { "quick" } }))
     assert.equal("too_large", events.complete(noisy:to_end()).code)
+  end)
+end)
+
+describe("a command of a flow", function()
+  it("is held to the same list and limits", function()
+    local scripts = support.tree { ["flows/runs.lua"] = [[
+return flow { name = "runs", label = "runs", action = "update", help = "Of a spec.", resources = { "configmaps" },
+run = function(ctx)
+  local _, other = ctx:try(function() return ctx:exec("sh", { "-c", "true" }) end)
+  ctx:line("%s", other.message)
+  local _, late = ctx:try(function() return ctx:exec("sleep", { "60" }) end)
+  ctx:line("%s %s", late.code, late.message)
+  local _, much = ctx:try(function() return ctx:exec("yes", { ("x"):rep(1023) }, { quiet = true }) end)
+  ctx:line("%s %s", much.code, much.message)
+end }
+]] }
+    local host = configured(
+      "shell: { mode: listed, commands: [sleep, yes], timeout: 1s, maxOutput: 1MiB }\nscripts: [" .. scripts .. "]",
+      { demo = true })
+    local said = events.lines(host:events_of {
+      intent = "runs", resource = "configmaps", namespace = "default", name = "any",
+    }, "stdout")
+    assert.matches("sh is not one of those", said[1])
+    assert.matches("^timeout .*shell%.timeout", said[2])
+    assert.matches("^too_large .*shell%.maxOutput", said[3])
+    host:stop()
   end)
 end)
 
@@ -271,7 +311,7 @@ echo "deployment.apps/not created" >&2
 
   it("has none where its subcommand has none, or where an argument would take it back", function()
     for _, args in ipairs {
-      { "exec", "x" }, { "create", "token", "x" }, { "apply", "edit-last-applied" }, { "rollout", "restart", "x" },
+      { "exec", "x" }, { "auth", "reconcile" }, { "create", "token", "x" }, { "apply", "edit-last-applied" }, { "rollout", "restart", "x" },
       { "get", "pods" }, { "--unknown", "apply" }, { "apply", "--dry-run=none" }, { "apply", "--dry-run", "none" }, {},
     } do
       local all = host:events_of { command = bin .. "/kubectl", args = args, dryRun = true }
