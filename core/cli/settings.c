@@ -38,7 +38,7 @@ int settings_shell(const struct flags *flags, struct shell *shell, struct err *e
         size[] = {{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {NULL, 0}},
         plain[] = {{"", 1}, {NULL, 0}};
     const char *mode = flag_value(flags, "shell");
-    uint64_t processes;
+    uint64_t processes = 0;
     *shell = (struct shell){
         .mode = str_eq(mode, "off")      ? SHELL_OFF
                 : str_eq(mode, "listed") ? SHELL_LISTED
