@@ -10,7 +10,8 @@
 static void print_words(const struct command *c)
 {
     for (const struct flag *f = c->flags; f->name; f++)
-        printf(" --%s", f->name);
+        if (f->help)
+            printf(" --%s", f->name);
     printf(" --help");
 }
 
@@ -70,8 +71,9 @@ static void print_fish(void)
             continue;
         printf("complete -c moonsail -n __fish_use_subcommand -a %s -d \"%s\"\n", (*c)->name, (*c)->help);
         for (const struct flag *f = (*c)->flags; f->name; f++)
-            printf("complete -c moonsail -n '__fish_seen_subcommand_from %s' -l %s%s -d \"%s\"\n", (*c)->name,
-                   f->name, f->kind == FLAG_SWITCH ? "" : " -r", f->help);
+            if (f->help)
+                printf("complete -c moonsail -n '__fish_seen_subcommand_from %s' -l %s%s -d \"%s\"\n",
+                       (*c)->name, f->name, f->kind == FLAG_SWITCH ? "" : " -r", f->help);
     }
 }
 
@@ -105,6 +107,8 @@ static void print_roff(const char *text)
 
 static void man_flag(const struct flag *f)
 {
+    if (!f->help)
+        return;
     char *env = flag_environment(f);
     puts(".TP");
     if (f->letter)

@@ -172,6 +172,7 @@ static int doctor_run(const struct flags *flags)
 static const struct flag doctor_flags[] = {
     {"json", 0, FLAG_SWITCH, NULL, "one JSON document", NULL, NULL},
     SETTINGS_FLAGS,
+    SETTINGS_SHELL,
     {0},
 };
 

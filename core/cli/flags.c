@@ -68,8 +68,9 @@ static int flags_unknown(const struct flags *f, const char *name, struct err *er
 {
     size_t n = flags_rows(f->table);
     const char **names = mem_new((n + 1) * sizeof(*names));
-    for (size_t i = 0; i < n; i++)
-        names[i] = f->table[i].name;
+    for (size_t i = 0, k = 0; i < n; i++)
+        if (f->table[i].help)
+            names[k++] = f->table[i].name;
     const char *nearest = str_nearest(name, names);
     free(names);
     if (nearest)
@@ -98,7 +99,7 @@ static long flags_row(struct flags *f, const char *word, const char **value, str
         *value = equals + 1;
     }
     for (size_t i = 0; i < n; i++)
-        if (str_eq(f->table[i].name, name))
+        if (f->table[i].help && str_eq(f->table[i].name, name))
             return (long)i;
     return flags_unknown(f, name, err);
 }
@@ -185,7 +186,7 @@ int flags_complete(struct flags *f, const struct config *config, struct err *err
 {
     for (size_t i = 0; f->table[i].name; i++) {
         struct flag_values *v = &f->values[i];
-        if (!v->given && !v->source)
+        if (!v->given && !v->source && f->table[i].help)
             flags_from_environment(f, &f->table[i], v);
         if (!v->given && !v->source && flags_from_config(f, &f->table[i], v, config, err))
             return -1;
@@ -312,6 +313,8 @@ void flags_print(const struct flag *table)
         return;
     puts("\nFlags:");
     for (; table->name; table++) {
+        if (!table->help)
+            continue;
         struct buf help = {0};
         char *env = flag_environment(table);
         if (table->letter)

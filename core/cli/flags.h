@@ -19,12 +19,13 @@ enum flag_kind {
     FLAG_FILES, /* a list of paths */
 };
 
+/* One without help stands in the configuration file only: it is no flag, and its name is its key. */
 struct flag {
     const char *name; /* "listen"; the table ends with NULL */
     char letter;      /* 'n' or 0 */
     enum flag_kind kind;
-    const char *value; /* the word in --help: "HOST:PORT" */
-    const char *help;
+    const char *value;     /* the word in --help: "HOST:PORT" */
+    const char *help;      /* NULL: see above */
     const char *otherwise; /* the default, or NULL */
     const char *key;       /* in the configuration file: "shell.mode"; NULL: not there */
 };

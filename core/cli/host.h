@@ -1,6 +1,8 @@
 /* host.h: the pieces of a host put together: what serve and an apply in its own process share. */
 #pragma once
 
+#include "exec/shell.h"
+
 #include <stdbool.h>
 
 struct clusters;
@@ -14,7 +16,7 @@ struct redactor;
 struct host_options {
     const char *kubeconfig, *context;
     const char *const *scripts; /* folders of the operator, ends with NULL */
-    bool shell;
+    struct shell shell;
     unsigned max_running;
     /* Where the demo cluster keeps its objects, if this host may start one; NULL: it may not. It does
      * where no cluster is named or found, or, with demo_always, in any case. */

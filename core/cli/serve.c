@@ -10,6 +10,7 @@
 #include "exec/execution.h"
 #include "guard/auth.h"
 #include "kube/cluster.h"
+#include "loop/child.h"
 #include "loop/loop.h"
 #include "script/pack.h"
 
@@ -41,7 +42,8 @@ static void serve_stop(void *arg)
     struct serve *s = arg;
     if (s->draining) {
         log_warn("a second signal: ends at once");
-        executions_free(s->host.executions); /* no command outlives its host */
+        executions_free(s->host.executions);
+        children_end(s->host.loop); /* no command outlives its host */
         _exit(EXIT_FAILED);
     }
     s->draining = true;
@@ -62,7 +64,7 @@ static void serve_reload(void *arg)
 static int serve_settings(const struct flags *flags, struct host_options *options, struct err *err)
 {
     enum log_level level;
-    const char *log = flag_value(flags, "log"), *shell = flag_value(flags, "shell");
+    const char *log = flag_value(flags, "log");
     const char *running = flag_value(flags, "max-running");
     char *end;
     if (!str_eq(log, "text") && !str_eq(log, "json"))
@@ -73,8 +75,6 @@ static int serve_settings(const struct flags *flags, struct host_options *option
     log_setup(level, str_eq(log, "json"));
     if (!str_eq(flag_value(flags, "auth"), "local"))
         return err_set(err, "--auth must be local: other ways to authenticate are not built yet");
-    if (!str_eq(shell, "any") && !str_eq(shell, "off"))
-        return err_set(err, "--shell must be any or off, not \"%s\"", shell);
     long most = strtol(running, &end, 10);
     if (*end || most < 1 || most > 10000)
         return err_set(err, "--max-running must be a number from 1 to 10000, not \"%s\"", running);
@@ -82,11 +82,11 @@ static int serve_settings(const struct flags *flags, struct host_options *option
         .kubeconfig = flag_value(flags, "kubeconfig"),
         .context = flag_value(flags, "context"),
         .scripts = flag_list(flags, "scripts"),
-        .shell = str_eq(shell, "any"),
         .max_running = (unsigned)most,
     };
     /* Before anything is started: a typo should not cost a demo cluster. */
-    if (server_check_listen(flag_value(flags, "listen"), flag_value(flags, "metrics-listen"), err))
+    if (settings_shell(flags, &options->shell, err) ||
+        server_check_listen(flag_value(flags, "listen"), flag_value(flags, "metrics-listen"), err))
         return -1;
     return auth_local_check(err);
 }
@@ -191,7 +191,7 @@ static int serve_run(const struct flags *flags)
     return code;
 }
 
-static const struct flag serve_flags[] = {SETTINGS_FLAGS, {0}};
+static const struct flag serve_flags[] = {SETTINGS_FLAGS, SETTINGS_SHELL, {0}};
 
 const struct command command_serve = {
     .name = "serve",

@@ -14,6 +14,7 @@
 #include "guard/auth.h"
 #include "kube/cluster.h"
 #include "kube/kubeconfig.h"
+#include "loop/child.h"
 #include "loop/loop.h"
 
 #include <errno.h>
@@ -105,8 +106,10 @@ static void session_signal(void *arg)
 {
     struct session *s = arg;
     if (s->cancelled || s->only_watches) {
-        if (s->executions)
-            executions_free(s->executions); /* no command outlives this process */
+        if (s->executions) {
+            executions_free(s->executions);
+            children_end(s->loop); /* no command outlives this process */
+        }
         _exit(s->only_watches ? EXIT_OK : EXIT_CANCELLED);
     }
     show_note(s->show, "cancelling; once more leaves at once");
@@ -219,7 +222,7 @@ static int session_run_here(const struct session_options *o)
                       .kubeconfig = flag_value(o->flags, "kubeconfig"),
                       .context = flag_value(o->flags, "context"),
                       .scripts = flag_list(o->flags, "scripts"),
-                      .shell = true,
+                      .shell = {.mode = SHELL_ANY},
                   },
                   &err)) {
         code = command_fail(o->kind == SHOW_COMMAND ? EXIT_NOT_STARTED : EXIT_USAGE, "%s", err.text);

@@ -38,7 +38,13 @@
          "who is let in: local is the host's own user on this machine",                                      \
          "local",                                                                                            \
          "auth.mode"},                                                                                       \
-        {"shell", 0, FLAG_VALUE, "MODE", "commands: any or off", "any", "shell.mode"},                       \
+        {"shell",                                                                                            \
+         0,                                                                                                  \
+         FLAG_VALUE,                                                                                         \
+         "MODE",                                                                                             \
+         "commands: off, listed (shell.commands of the configuration) or any",                               \
+         "any",                                                                                              \
+         "shell.mode"},                                                                                      \
         {"max-running",   0, FLAG_VALUE, "N", "executions at once; 1,000 more may wait", "64",               \
          "limits.running"},                                                                                  \
         {"allow-host", 0, FLAG_LIST, "NAME", "another Host header to answer to", NULL, "allowHost"},         \
@@ -58,3 +64,20 @@
             "configuration; else $XDG_CONFIG_HOME/moonsail/config.yaml, /etc/moonsail/config.yaml", NULL,    \
             NULL                                                                                             \
     }
+
+/* Of the configuration file alone. */
+#define SETTINGS_SHELL                                                                                       \
+    {"shell.commands", 0, FLAG_LIST, NULL, NULL, NULL, "shell.commands"},                                    \
+        {"shell.roots", 0, FLAG_FILES, NULL, NULL, NULL, "shell.roots"},                                     \
+        {"shell.env", 0, FLAG_LIST, NULL, NULL, NULL, "shell.env"},                                          \
+        {"shell.timeout", 0, FLAG_VALUE, NULL, NULL, "1h", "shell.timeout"},                                 \
+        {"shell.maxOutput", 0, FLAG_VALUE, NULL, NULL, "64MiB", "shell.maxOutput"},                          \
+    {                                                                                                        \
+        "shell.maxProcesses", 0, FLAG_VALUE, NULL, NULL, "256", "shell.maxProcesses"                         \
+    }
+
+struct err;
+struct shell;
+
+/* --shell and what the configuration file says of it. -1 with err. */
+int settings_shell(const struct flags *flags, struct shell *shell, struct err *err);

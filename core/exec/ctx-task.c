@@ -35,10 +35,11 @@ struct ctx_command {
     struct ctx_tasks *set;
     struct process *process;
     struct cell_wait *wait; /* NULL: the task that started it was stopped */
-    struct timer *limit;
+    struct timer *time_limit;
     struct buf captured;
     bool capture, quiet, timed_out, too_much;
     int code;
+    struct err *limit; /* of the operator's, which it has gone beyond; or NULL */
 };
 
 /* Its address is the registry's key of the deferred functions. */
@@ -193,9 +194,10 @@ static int ctx_join(lua_State *L)
 static void command_forget(struct ctx_command *c)
 {
     LIST_REMOVE(c, link);
-    timer_stop(&c->limit);
+    timer_stop(&c->time_limit);
     process_free(c->process);
     buf_free(&c->captured);
+    free(c->limit);
     free(c);
 }
 
@@ -224,6 +226,8 @@ static int command_push(lua_State *L, void *data)
     if (c->timed_out)
         return cell_raise_api(L, err_code_name(ERR_TIMEOUT), 0, "",
                               "the command did not end in time and was stopped", NULL, 0);
+    if (c->limit)
+        return cell_raise_api(L, err_code_name(c->limit->code), 0, "", c->limit->text, NULL, 0);
     if (c->too_much || c->captured.failed)
         return cell_raise_api(L, err_code_name(ERR_TOO_LARGE), 0, "",
                               "the command printed more than 1 MiB, which is the most that is captured", NULL,
@@ -235,15 +239,19 @@ static int command_push(lua_State *L, void *data)
     return 2;
 }
 
-static void command_ended(void *arg, int code, int signal)
+static void command_ended(void *arg, int code, int signal, const struct err *limit)
 {
     struct ctx_command *c = arg;
     struct ctx_tasks *set = c->set;
     struct cell_wait *wait = c->wait;
     (void)signal;
     c->code = code;
+    if (limit) {
+        c->limit = mem_new(sizeof(*limit));
+        *c->limit = *limit;
+    }
     c->wait = NULL;
-    timer_stop(&c->limit);
+    timer_stop(&c->time_limit);
     if (wait)
         cell_wake(wait, command_push, c);
     command_forget(c);
@@ -260,7 +268,7 @@ static void command_stop(void *arg)
 static void command_over(void *arg)
 {
     struct ctx_command *c = arg;
-    c->limit = NULL;
+    c->time_limit = NULL;
     c->timed_out = true;
     process_stop(c->process);
 }
@@ -290,16 +298,16 @@ static char *const *command_args(lua_State *L)
     return args;
 }
 
-static void command_allowed(lua_State *L, const struct ctx_tasks *set)
+static void command_allowed(lua_State *L, const struct ctx_tasks *set, const char *command)
 {
-    const char *why = NULL;
-    if (!execution_options(set->ctx->execution)->shell)
-        why = "commands are off on this host (--shell off)";
-    else if (execution_request(set->ctx->execution)->dry_run && !command_option(L, "dry_run_safe"))
-        why = "a dry-run runs no command: nobody but the command itself could promise that nothing changes "
-              "(say dry_run_safe = true for one that only reads)";
-    if (why)
-        cell_raise_api(L, err_code_name(ERR_FORBIDDEN), 0, "", why, NULL, 0);
+    struct err err;
+    if (shell_admit(&execution_options(set->ctx->execution)->shell, command, &err))
+        cell_raise_api(L, err_code_name(err.code), 0, "", err.text, NULL, 0);
+    if (execution_request(set->ctx->execution)->dry_run && !command_option(L, "dry_run_safe"))
+        cell_raise_api(L, err_code_name(ERR_FORBIDDEN), 0, "",
+                       "a dry-run runs no command: nobody but the command itself could promise that nothing "
+                       "changes (say dry_run_safe = true for one that only reads)",
+                       NULL, 0);
 }
 
 /* exec(command, args, { stdin, capture, timeout, quiet, dry_run_safe }) → exit code, what it printed */
@@ -314,7 +322,7 @@ static int ctx_exec(lua_State *L)
         lua_replace(L, 3);
     }
     luaL_checktype(L, 3, LUA_TTABLE);
-    command_allowed(L, set);
+    command_allowed(L, set, command);
     char *const *args = command_args(L);
     lua_getfield(L, 3, "timeout");
     lua_Number seconds = luaL_optnumber(L, -1, COMMAND_TIMEOUT_S);
@@ -329,6 +337,7 @@ static int ctx_exec(lua_State *L)
     *c = (struct ctx_command){.set = set, .wait = wait, .capture = capture, .quiet = quiet};
     c->process =
         process_start(&(struct process_options){.loop = tasks_loop(set),
+                                                .shell = &execution_options(set->ctx->execution)->shell,
                                                 .command = command,
                                                 .folder = execution_request(set->ctx->execution)->working_dir,
                                                 .args = args,
@@ -344,7 +353,7 @@ static int ctx_exec(lua_State *L)
         free(c);
         return cell_raise_api(L, err_code_name(err.code), 0, "", err.text, NULL, 0);
     }
-    c->limit = timer_start(tasks_loop(set), (uint64_t)(seconds * 1000), command_over, c);
+    c->time_limit = timer_start(tasks_loop(set), (uint64_t)(seconds * 1000), command_over, c);
     LIST_INSERT_HEAD(&set->commands, c, link);
     set->alive++;
     return cell_wait_yield(L, wait);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "exec/shell.h"
 #include "guard/auth.h"
 
 #include <stdbool.h>
@@ -31,7 +32,7 @@ struct executions_options {
     /* Memory of what is kept of ended ones (journals and requests), and that of the requests that wait;
      * 0: 256 MiB each. */
     size_t max_bytes;
-    bool shell; /* may commands run at all */
+    struct shell shell; /* what commands may do */
 };
 
 struct executions *executions_new(const struct executions_options *options);

@@ -7,6 +7,7 @@
 #include "exec/flow.h"
 #include "exec/gate.h"
 #include "exec/journal.h"
+#include "exec/kubectl.h"
 #include "exec/request.h"
 #include "guard/rbac.h"
 #include "loop/loop.h"
@@ -36,6 +37,7 @@ struct executions *executions_new(const struct executions_options *options)
         set->options.max_kept = KEPT_DEFAULT;
     if (!set->options.max_bytes)
         set->options.max_bytes = BYTES_DEFAULT;
+    shell_complete(&set->options.shell);
     TAILQ_INIT(&set->all);
     TAILQ_INIT(&set->queued);
     set->by_id = map_new();
@@ -151,6 +153,16 @@ static int executions_check_memory(struct executions *set, const struct start_re
                     set->options.max_bytes >> 20);
 }
 
+static int executions_admit_command(const struct executions *set, const struct start_request *r,
+                                    struct err *err)
+{
+    if (shell_admit(&set->options.shell, r->command, err))
+        return -1;
+    char **args = r->dry_run ? kubectl_dry_run_args(r, err) : NULL;
+    free(args);
+    return r->dry_run && !args ? -1 : 0;
+}
+
 static int executions_admit(struct executions *set, struct start_request *r, const struct user *user,
                             struct err *err)
 {
@@ -158,12 +170,8 @@ static int executions_admit(struct executions *set, struct start_request *r, con
         return err_code(err, ERR_BUSY, "this host is stopping and takes nothing new");
     if (!str_empty(r->execution_id) && map_get(set->by_id, r->execution_id))
         return err_code(err, ERR_CONFLICT, "an execution %s exists already", r->execution_id);
-    if (start_request_is_command(r) && !set->options.shell)
-        return err_code(err, ERR_FORBIDDEN, "commands are off on this host (--shell off)");
-    if (start_request_is_command(r) && r->dry_run)
-        return err_code(err, ERR_BAD_REQUEST,
-                        "a command has no dry-run: nobody but the command itself could promise that "
-                        "nothing changes");
+    if (start_request_is_command(r) && executions_admit_command(set, r, err))
+        return -1;
     const struct pack *pack = set->options.packs ? packs_current(set->options.packs) : NULL;
     if ((start_request_is_flow(r) && flow_admit(pack, r, err)) || gate_authorize(r, user, err))
         return -1;

@@ -3,80 +3,30 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
-#include "base/str.h"
 #include "exec/lines.h"
+#include "exec/shell.h"
 #include "loop/child.h"
 #include "loop/loop.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <pwd.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum { PROCESS_GRACE_MS = 5000 };
 
-#define PROCESS_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 struct process {
     struct process_options options; /* strings are not kept */
     struct child *child;
     struct lines out, err;
-    struct timer *grace;
+    struct timer *grace, *time_limit;
+    uint64_t printed;
+    struct err *limit; /* the one that it has gone beyond, or NULL */
 };
-
-static const char *process_home(void)
-{
-    const char *home = getenv("HOME");
-    struct passwd *account = str_empty(home) ? getpwuid(geteuid()) : NULL;
-    return !str_empty(home) ? home : account ? account->pw_dir : "/";
-}
-
-/* The file of a command: a path as it is, a name by the fixed PATH. */
-static char *process_find(const char *command, struct err *err)
-{
-    if (strchr(command, '/'))
-        return mem_str(command);
-    for (const char *at = PROCESS_PATH; *at;) {
-        size_t n = strcspn(at, ":");
-        char *path = mem_printf("%.*s/%s", (int)n, at, command);
-        struct stat st;
-        if (access(path, X_OK) == 0 && stat(path, &st) == 0 && S_ISREG(st.st_mode))
-            return path;
-        free(path);
-        at += n + (at[n] == ':');
-    }
-    err_code(err, ERR_NOT_FOUND, "%s: command not found in %s", command, PROCESS_PATH);
-    return NULL;
-}
-
-/* The real path of the working folder, which must lie in the home folder. */
-static char *process_folder(const char *wanted, struct err *err)
-{
-    char home[PATH_MAX], dir[PATH_MAX];
-    const char *from = process_home();
-    if (!realpath(from, home)) {
-        err_set(err, "home folder %s: %s", from, strerror(errno));
-        return NULL;
-    }
-    if (str_empty(wanted))
-        return mem_str(home);
-    if (!realpath(wanted, dir)) {
-        err_code(err, ERR_NOT_FOUND, "workingDir %s: %s", wanted, strerror(errno));
-        return NULL;
-    }
-    size_t n = strlen(home);
-    if (!str_eq(home, "/") && !(str_starts(dir, home) && (dir[n] == '/' || dir[n] == '\0'))) {
-        err_code(err, ERR_FORBIDDEN, "workingDir %s lies outside %s, where commands may run", wanted, home);
-        return NULL;
-    }
-    return mem_str(dir);
-}
 
 static void process_out_line(void *arg, const char *text, size_t len, size_t dropped)
 {
@@ -90,9 +40,58 @@ static void process_err_line(void *arg, const char *text, size_t len, size_t dro
     o->line(o->arg, STREAM_STDERR, text, len, dropped);
 }
 
+/* The first limit is what is said. */
+static __attribute__((format(printf, 3, 4))) void process_beyond(struct process *p, enum err_code code,
+                                                                 const char *format, ...)
+{
+    char what[512];
+    va_list args;
+    if (p->limit)
+        return;
+    va_start(args, format);
+    vsnprintf(what, sizeof(what), format, args);
+    va_end(args);
+    p->limit = mem_new(sizeof(*p->limit));
+    err_code(p->limit, code, "%s and was stopped", what);
+    process_stop(p);
+}
+
+static void process_late(void *arg)
+{
+    struct process *p = arg;
+    p->time_limit = NULL;
+    process_beyond(p, ERR_TIMEOUT, "the command did not end within %g s (shell.timeout)",
+                   (double)p->options.shell->timeout_ms / 1000);
+}
+
+static void process_counted(void *arg, size_t count)
+{
+    struct process *p = arg;
+    if (count <= p->options.shell->max_processes)
+        return;
+    process_beyond(p, ERR_TOO_LARGE, "the command has %zu processes, more than %zu (shell.maxProcesses)",
+                   count, p->options.shell->max_processes);
+    process_kill(p); /* what multiplies is given no time for it */
+}
+
+static void process_left(void *arg, pid_t pid, const char *command)
+{
+    const struct process_options *o = &((struct process *)arg)->options;
+    char text[512];
+    int n = snprintf(text, sizeof(text), "process %d was killed and does not end: %s", (int)pid, command);
+    o->line(o->arg, STREAM_STDERR, text, (size_t)n, 0);
+}
+
 static void process_output(void *arg, enum child_stream stream, const char *data, size_t len)
 {
     struct process *p = arg;
+    uint64_t room = p->options.shell->max_output - p->printed;
+    if (len > room) {
+        len = (size_t)room;
+        process_beyond(p, ERR_TOO_LARGE, "the command printed more than %g MiB (shell.maxOutput)",
+                       (double)p->options.shell->max_output / (1024 * 1024));
+    }
+    p->printed += len;
     if (stream == CHILD_STDERR) {
         lines_feed(&p->err, data, len, process_err_line, p);
         return;
@@ -111,11 +110,12 @@ static void process_ended(void *arg, int status, int held_open)
     int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     p->child = NULL;
     timer_stop(&p->grace);
+    timer_stop(&p->time_limit);
     lines_end(&p->out, process_out_line, p);
     lines_end(&p->err, process_err_line, p);
     if (held_open)
         o->line(o->arg, STREAM_STDERR, held, sizeof(held) - 1, 0);
-    o->end(o->arg, signal ? 128 + signal : WEXITSTATUS(status), signal);
+    o->end(o->arg, signal ? 128 + signal : WEXITSTATUS(status), signal, p->limit);
 }
 
 /* A file in memory, so that a command that never reads holds nobody up. -1 with err. */
@@ -143,10 +143,7 @@ static struct child *process_spawn(struct process *p, const char *path, const ch
     size_t n = 0;
     struct child *child = NULL;
     int input = o->input ? process_input(o, err) : 0;
-    char *home = mem_printf("HOME=%s", process_home());
-    char *lang = mem_printf("LANG=%s", str_or(getenv("LANG"), "C.UTF-8"));
-    char *kube = getenv("KUBECONFIG") ? mem_printf("KUBECONFIG=%s", getenv("KUBECONFIG")) : NULL;
-    const char *env[] = {"PATH=" PROCESS_PATH, home, lang, kube, NULL};
+    char **env = shell_environment(o->shell);
     while (o->args[n])
         n++;
     const char **argv = mem_new((n + 2) * sizeof(*argv));
@@ -157,10 +154,12 @@ static struct child *process_spawn(struct process *p, const char *path, const ch
                             &(struct child_options){
                                 .path = path,
                                 .argv = argv,
-                                .envp = env,
+                                .envp = (const char *const *)env,
                                 .cwd = folder,
                                 .stdin_fd = input,
                                 .on_output = process_output,
+                                .on_count = process_counted,
+                                .on_left = process_left,
                                 .on_end = process_ended,
                                 .arg = p,
                             },
@@ -168,9 +167,7 @@ static struct child *process_spawn(struct process *p, const char *path, const ch
     if (input > 0)
         close(input);
     free(argv);
-    free(kube);
-    free(lang);
-    free(home);
+    shell_environment_free(env);
     return child;
 }
 
@@ -179,8 +176,8 @@ struct process *process_start(const struct process_options *options, int *code, 
     struct process *p = mem_new(sizeof(*p));
     struct err why = {0};
     p->options = *options;
-    char *folder = process_folder(options->folder, &why);
-    char *path = folder ? process_find(options->command, &why) : NULL;
+    char *folder = shell_folder(options->shell, options->folder, &why);
+    char *path = folder ? shell_find(options->command, &why) : NULL;
     if (path)
         p->child = process_spawn(p, path, folder, &why);
     *code = !folder ? 125 : why.code == ERR_NOT_FOUND ? 127 : why.code == ERR_FORBIDDEN ? 126 : 125;
@@ -192,6 +189,7 @@ struct process *process_start(const struct process_options *options, int *code, 
     } else {
         p->options.command = p->options.folder = p->options.input = NULL;
         p->options.args = NULL;
+        p->time_limit = timer_start(options->loop, options->shell->timeout_ms, process_late, p);
     }
     free(folder);
     free(path);
@@ -225,9 +223,11 @@ void process_free(struct process *p)
     if (!p)
         return;
     timer_stop(&p->grace);
+    timer_stop(&p->time_limit);
     if (p->child)
         child_abandon(p->child);
     buf_free(&p->out.line);
     buf_free(&p->err.line);
+    free(p->limit);
     free(p);
 }

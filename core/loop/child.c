@@ -1,52 +1,27 @@
-#include "loop/child.h"
+#include "loop/child-internal.h"
 
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "loop/loop.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum {
-    CHILD_LOOK_MS = 50,     /* between two looks at who is left of a group */
-    CHILD_KILLED_MS = 2000, /* longer a killed group is not waited for: the kernel holds it */
-};
-
-enum { CHILD_READ_BYTES = 16 * 1024 };
-
-struct child_pipe {
-    uv_poll_t uv;
-    int fd;
-    struct child *child;
-    enum child_stream stream;
-    bool open;
-};
-
-struct child {
-    struct loop *loop;
-    struct child_options options; /* only the callbacks are looked at after the spawn */
-    pid_t pid;
-    int pidfd, status;
-    uv_poll_t exit;
-    struct child_pipe out, err;
-    struct timer *drain, *look;
-    bool exited;       /* and not reaped: its number stays taken, so the group can be signalled */
-    bool ending;       /* the group was told to end: then all of it must */
-    uint64_t given_up; /* clock_mono_ms from which on nobody is waited for; 0: not killed */
-    bool held_open, abandoned;
-    int handles; /* libuv handles that are not closed yet */
+    CHILD_KILLED_MS = 2000,     /* longer a killed family is not waited for: the kernel holds it */
+    CHILD_ENDED_DRAIN_MS = 300, /* for a pipe whose family is gone: somebody unknown holds it */
+    CHILD_READ_BYTES = 16 * 1024,
 };
 
 static void child_handle_closed(uv_handle_t *handle)
@@ -55,74 +30,42 @@ static void child_handle_closed(uv_handle_t *handle)
     if (--child->handles > 0)
         return;
     close(child->pidfd);
+    child_set_members(child, NULL, 0);
     free(child);
 }
 
-/* Is the process of this folder of /proc alive, and of the group? */
-static bool child_is_of_group(const char *name, pid_t group)
+void child_set_members(struct child *child, struct census_member *members, size_t count)
 {
-    char path[64], text[512], state;
-    int pgrp;
-    snprintf(path, sizeof(path), "/proc/%.16s/stat", name);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    ssize_t n = read(fd, text, sizeof(text) - 1);
-    close(fd);
-    text[n > 0 ? n : 0] = '\0';
-    const char *rest = strrchr(text, ')');
-    return rest && sscanf(rest + 1, " %c %*d %d", &state, &pgrp) == 2 && pgrp == group && state != 'Z' &&
-           state != 'X';
+    struct census_family old = {.members = child->members, .count = child->count};
+    census_clear(&old);
+    child->members = members;
+    child->count = count;
 }
 
-/* kill(-group, 0) would also find the leader, which has exited and is not reaped. */
-static bool child_group_lives(pid_t group)
+static bool child_is_closing(const struct child *child)
 {
-    DIR *proc = opendir("/proc");
-    struct dirent *entry;
-    bool lives = false;
-    if (!proc)
-        return false;
-    while (!lives && (entry = readdir(proc)) != NULL)
-        lives = entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && child_is_of_group(entry->d_name, group);
-    closedir(proc);
-    return lives;
+    return uv_is_closing((const uv_handle_t *)&child->exit);
 }
 
-static bool child_waits_for_group(const struct child *child)
+static bool child_is_given_up(const struct child *child)
 {
-    if (!child->ending || child->abandoned || !child_group_lives(child->pid))
+    return child->given_up && clock_mono_ms() >= child->given_up;
+}
+
+static bool child_waits_for_family(struct child *child)
+{
+    if (!child->signum)
         return false;
-    if (!child->given_up || clock_mono_ms() < child->given_up)
+    if (child->asked)
         return true;
-    log_warn("processes of group %d were killed and do not end", (int)child->pid);
-    return false;
-}
-
-static void child_look_again(void *arg);
-
-/* The exit, the end of the pipes and, where the group was told to end, nobody left of it: the last
- * call, then it is gone. */
-static void child_maybe_end(struct child *child)
-{
-    if (!child->exited || child->out.open || child->err.open || uv_is_closing((uv_handle_t *)&child->exit))
-        return;
-    if (child_waits_for_group(child)) {
-        if (!child->look)
-            child->look = timer_repeat(child->loop, CHILD_LOOK_MS, child_look_again, child);
-        return;
+    if (child_is_given_up(child))
+        return false;
+    /* Twice: who forks while /proc is read, or is just becoming another program, can be missed once. */
+    if (child->stale || (child->count == 0 && child->empty < 2)) {
+        children_look(child->set);
+        return true;
     }
-    timer_stop(&child->look);
-    timer_stop(&child->drain);
-    waitpid(child->pid, &child->status, 0);
-    if (!child->abandoned && child->options.on_end)
-        child->options.on_end(child->options.arg, child->status, child->held_open);
-    uv_close((uv_handle_t *)&child->exit, child_handle_closed);
-}
-
-static void child_look_again(void *arg)
-{
-    child_maybe_end(arg);
+    return child->count > 0;
 }
 
 static void child_pipe_close(struct child_pipe *pipe)
@@ -135,14 +78,77 @@ static void child_pipe_close(struct child_pipe *pipe)
     uv_close((uv_handle_t *)&pipe->uv, child_handle_closed);
 }
 
+static void child_name_left(const struct child *child)
+{
+    for (size_t i = 0; i < child->count; i++) {
+        const struct census_member *m = &child->members[i];
+        log_warn("process %d was killed and does not end: %s", (int)m->pid, m->command ? m->command : "?");
+        if (!child->abandoned && child->options.on_left)
+            child->options.on_left(child->options.arg, m->pid, m->command ? m->command : "?");
+    }
+}
+
+void child_close(struct child *child)
+{
+    child_pipe_close(&child->out);
+    child_pipe_close(&child->err);
+    timer_stop(&child->drain);
+    children_remove(child);
+    if (!child->exited) /* it was killed, and is reaped when the kernel lets go of it */
+        child->status = SIGKILL;
+    else
+        waitpid(child->pid, &child->status, 0);
+    children_reap(child->set);
+    uv_close((uv_handle_t *)&child->exit, child_handle_closed);
+}
+
+/* The exit, the end of the pipes and, where the family was told to end, nobody left of it: the last
+ * call, then it is gone. */
+static void child_maybe_end(struct child *child)
+{
+    bool over = child->exited && !child->out.open && !child->err.open;
+    if (child_is_closing(child) || (!over && !child_is_given_up(child)) || child_waits_for_family(child))
+        return;
+    if (child_is_given_up(child))
+        child_name_left(child);
+    child_close(child);
+    if (!child->abandoned && child->options.on_end)
+        child->options.on_end(child->options.arg, child->status, child->held_open);
+}
+
+void child_counted(struct child *child)
+{
+    if (child->signum != SIGKILL && !child->abandoned && child->options.on_count)
+        child->options.on_count(child->options.arg, child->count);
+    child_maybe_end(child);
+}
+
+void child_not_counted(struct child *child)
+{
+    if (child_is_given_up(child))
+        child_maybe_end(child);
+}
+
 static void child_drain_over(void *arg)
 {
     struct child *child = arg;
     child->drain = NULL;
+    /* Who was told to end may still have something to say. */
+    if (child_waits_for_family(child)) {
+        child->drain = timer_start(child->loop, CHILD_ENDED_DRAIN_MS, child_drain_over, child);
+        return;
+    }
     child->held_open = child->out.open || child->err.open;
     child_pipe_close(&child->out);
     child_pipe_close(&child->err);
     child_maybe_end(child);
+}
+
+static void child_drain(struct child *child)
+{
+    timer_stop(&child->drain);
+    child->drain = timer_start(child->loop, child->signum ? CHILD_ENDED_DRAIN_MS : CHILD_DRAIN_MS,
+                               child_drain_over, child);
 }
 
 static void child_exited(uv_poll_t *poll, int status, int events)
@@ -154,8 +160,9 @@ static void child_exited(uv_poll_t *poll, int status, int events)
     if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid != child->pid)
         return;
     child->exited = true;
+    child->stale = true; /* its orphans have another parent now */
     uv_poll_stop(poll);
-    child->drain = timer_start(child->loop, CHILD_DRAIN_MS, child_drain_over, child);
+    child_drain(child);
     child_maybe_end(child);
 }
 
@@ -203,6 +210,25 @@ static int child_spawn_error(const struct child_options *options, int code, stru
     return err_set(err, "%s: cannot be started: %s", options->argv[0], strerror(code));
 }
 
+/* The given environment and the child's mark. */
+static char **child_environment(struct child *child)
+{
+    const char *const *given = child->options.envp;
+    uint64_t random[2];
+    size_t n = 0;
+    while (given[n])
+        n++;
+    char **envp = mem_new((n + 2) * sizeof(*envp));
+    memcpy(envp + 1, given, n * sizeof(*envp));
+    if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random)) {
+        log_error("the kernel gives no random bytes: %s", strerror(errno));
+        abort();
+    }
+    snprintf(child->mark, sizeof(child->mark), CHILD_MARK "=%016" PRIx64 "%016" PRIx64, random[0], random[1]);
+    envp[0] = child->mark;
+    return envp;
+}
+
 static int child_exec(struct child *child, int out, int err_fd, struct err *err)
 {
     const struct child_options *o = &child->options;
@@ -224,8 +250,9 @@ static int child_exec(struct child *child, int out, int err_fd, struct err *err)
     posix_spawn_file_actions_adddup2(&actions, err_fd, STDERR_FILENO);
     if (o->cwd)
         posix_spawn_file_actions_addchdir_np(&actions, o->cwd);
-    int code =
-        posix_spawn(&child->pid, o->path, &actions, &attr, (char *const *)o->argv, (char *const *)o->envp);
+    char **envp = child_environment(child);
+    int code = posix_spawn(&child->pid, o->path, &actions, &attr, (char *const *)o->argv, envp);
+    free(envp);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attr);
     if (code)
@@ -242,6 +269,7 @@ static int child_exec(struct child *child, int out, int err_fd, struct err *err)
 struct child *child_spawn(struct loop *loop, const struct child_options *options, struct err *err)
 {
     int out[2] = {-1, -1}, error[2] = {-1, -1};
+    struct children *children = children_of(loop); /* its orphans come to us from the start */
     struct child *child = mem_new(sizeof(*child));
     child->loop = loop;
     child->options = *options;
@@ -259,6 +287,7 @@ struct child *child_spawn(struct loop *loop, const struct child_options *options
     uv_poll_start(&child->exit, UV_READABLE, child_exited);
     child_pipe_open(child, &child->out, CHILD_STDOUT, out[0]);
     child_pipe_open(child, &child->err, CHILD_STDERR, error[0]);
+    children_add(children, child);
     return child;
 failed:
     for (int i = 0; i < 2; i++) {
@@ -278,15 +307,19 @@ pid_t child_pid(const struct child *child)
 
 void child_signal(struct child *child, int signum)
 {
-    child->ending = true;
+    if (child->signum != SIGKILL)
+        child->signum = signum;
+    child->stale = true;
     if (signum == SIGKILL && !child->given_up)
         child->given_up = clock_mono_ms() + CHILD_KILLED_MS;
+    if (child->exited)
+        child_drain(child);
     kill(-child->pid, signum);
+    children_look(child->set);
 }
 
 void child_abandon(struct child *child)
 {
     child_signal(child, SIGKILL);
     child->abandoned = true;
-    child_maybe_end(child);
 }

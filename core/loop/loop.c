@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "loop/child.h"
 
 #include <stdlib.h>
 #include <sys/queue.h>
@@ -29,6 +30,7 @@ struct loop {
     uint64_t turn_ns, idle_ns;
     struct loop_stats stats;
     struct deferred_list deferred, running;
+    struct children *children; /* NULL until there is one */
 };
 
 struct timer {
@@ -115,6 +117,11 @@ uv_loop_t *loop_uv(struct loop *loop)
     return &loop->uv;
 }
 
+struct children **loop_children(struct loop *loop)
+{
+    return &loop->children;
+}
+
 void loop_run(struct loop *loop)
 {
     uv_run(&loop->uv, UV_RUN_DEFAULT);
@@ -149,6 +156,7 @@ int loop_close(struct loop *loop)
         TAILQ_REMOVE(&loop->running, d, link);
         free(d);
     }
+    children_close(loop);
     uv_walk(&loop->uv, loop_name_open, &open);
     if (open > 0)
         return open;

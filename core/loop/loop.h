@@ -17,13 +17,15 @@ struct loop;
 struct timer;
 struct deferred;
 struct job;
+struct children;
 
 typedef void loop_fn(void *arg);
 
 struct loop *loop_new(void);
 uv_loop_t *loop_uv(struct loop *loop);
-void loop_run(struct loop *loop);  /* until loop_stop(), or nothing is left to do */
-void loop_turn(struct loop *loop); /* one turn, waiting for something to happen */
+struct children **loop_children(struct loop *loop); /* children.c's */
+void loop_run(struct loop *loop);                   /* until loop_stop(), or nothing is left to do */
+void loop_turn(struct loop *loop);                  /* one turn, waiting for something to happen */
 void loop_stop(struct loop *loop);
 
 /* How long turns kept everybody else waiting: a turn's time without the sleep in it. */

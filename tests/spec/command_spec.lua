@@ -134,9 +134,10 @@ describe("a command", function()
     end
   end)
 
-  it("has a clean environment: PATH, HOME and LANG", function()
+  it("has a clean environment: PATH, HOME, LANG and a mark that it is found by", function()
     local said = lines { command = "env" }
     table.sort(said)
+    assert.matches("^MOONSAIL_CHILD=%x+$", table.remove(said, 3))
     assert.same({ "HOME=" .. home, "LANG=C.UTF-8", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
       said)
   end)
@@ -147,7 +148,7 @@ describe("a command", function()
     local said = events.lines(other:events_of { command = "env" })
     table.sort(said)
     assert.equal("KUBECONFIG=" .. file, said[2])
-    assert.equal(4, #said)
+    assert.equal(5, #said)
     other:stop()
   end)
 

@@ -127,7 +127,7 @@ static void rig_open_limited(struct rig *rig, const char *apply, struct executio
     options.clusters = rig->w->clusters;
     options.packs = rig->packs;
     options.redactor = rig->redactor;
-    options.shell = true;
+    options.shell.mode = SHELL_ANY;
     rig->executions = executions_new(&options);
 }
 
