@@ -41,6 +41,8 @@ struct panel;
 struct plan;
 struct schemas;
 struct stream;
+struct watch_hub;
+struct watch_socket;
 
 struct connection {
     TAILQ_ENTRY(connection) link;
@@ -50,8 +52,10 @@ struct connection {
     char *refusal;    /* why not admitted; NULL: admitted */
     bool metrics;     /* of the listener for metrics: whoever that is, and nothing but metrics and probes */
     struct exchange *exchange;
-    struct stream *stream;
+    struct stream *stream; /* a WebSocket is one of these two */
+    struct watch_socket *watch;
     bool batch;
+    bool watches; /* which of them */
 };
 
 TAILQ_HEAD(connection_list, connection);
@@ -61,6 +65,7 @@ struct server {
     char **allow_hosts, **allow_origins;
     struct panel *panel;     /* NULL where there is none */
     struct schemas *schemas; /* NULL until somebody asks for one */
+    struct watch_hub *watches;
     char *url, *metrics_url;
     unsigned port;
     struct lws_context *context;
@@ -144,6 +149,14 @@ void exchange_send_file(struct exchange *x, const char *type, bool forever, cons
 const struct http_route *rest_routes(void);
 const struct http_route *rest_metrics_routes(void); /* of the listener for metrics */
 const struct http_route *rest_pages(void);          /* for every other address, where there is a panel */
+
+/* ---- socket.c: what every WebSocket does ---- */
+
+/* Adds a piece of a message of at most `most` bytes. 1: it is whole, 0: more to come, -1 with err. */
+int socket_gather(struct connection *connection, struct buf *in, const char *data, size_t len, size_t most,
+                  struct err *err);
+/* Closes with a frame that says why; false: it must be asked again when the pipe is free. */
+bool socket_close(struct connection *connection, enum lws_close_status status);
 
 /* ---- stream.c ---- */
 

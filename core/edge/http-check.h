@@ -17,6 +17,7 @@ enum http_route_flags {
     ROUTE_PROBE = 1,     /* for probes: open to any Host and peer */
     ROUTE_WEBSOCKET = 2, /* is an upgrade and nothing else */
     ROUTE_API = 4,       /* other sites may not even read it */
+    ROUTE_WATCH = 8,     /* a WebSocket of subscriptions, not of one execution */
 };
 
 struct http_route {

@@ -98,23 +98,28 @@ void rest_make(struct exchange *x, const struct kube_answer *answer, const char 
 
 /* ---- is it there ---- */
 
+void rest_write_status(struct json_writer *w, struct clusters *clusters, struct cluster *cluster,
+                       const struct cluster_status *status)
+{
+    jsonw_member_bool(w, "connected", status->connected);
+    jsonw_member(w, "context", cluster ? cluster_context(cluster) : "");
+    jsonw_member(w, "server", cluster ? cluster_server(cluster) : "");
+    jsonw_member(w, "version", status->version);
+    jsonw_member_bool(w, "demo", clusters_demo(clusters));
+    jsonw_key(w, "contexts");
+    jsonw_begin_array(w);
+    for (const char *const *context = clusters_contexts(clusters); *context; context++)
+        jsonw_string(w, *context);
+    jsonw_end_array(w);
+    jsonw_member(w, "error", status->error);
+}
+
 static void rest_send_status(struct exchange *x, struct cluster *cluster, const struct cluster_status *status)
 {
-    struct clusters *clusters = rest_server(x)->options.clusters;
     struct buf body = {0};
     struct json_writer w = JSON_WRITER(&body);
     jsonw_begin_object(&w);
-    jsonw_member_bool(&w, "connected", status->connected);
-    jsonw_member(&w, "context", cluster ? cluster_context(cluster) : "");
-    jsonw_member(&w, "server", cluster ? cluster_server(cluster) : "");
-    jsonw_member(&w, "version", status->version);
-    jsonw_member_bool(&w, "demo", clusters_demo(clusters));
-    jsonw_key(&w, "contexts");
-    jsonw_begin_array(&w);
-    for (const char *const *context = clusters_contexts(clusters); *context; context++)
-        jsonw_string(&w, *context);
-    jsonw_end_array(&w);
-    jsonw_member(&w, "error", status->error);
+    rest_write_status(&w, rest_server(x)->options.clusters, cluster, status);
     jsonw_end_object(&w);
     exchange_send_json(x, 200, &body);
 }

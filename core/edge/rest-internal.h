@@ -4,8 +4,13 @@
 #include "edge/edge-internal.h"
 
 struct cluster;
+struct cluster_status;
+struct clusters;
+struct json_span;
 struct kube_answer;
 struct kube_kind;
+struct pack;
+struct packs;
 struct pack_resource;
 struct start_request;
 
@@ -27,6 +32,10 @@ void rest_plan(struct exchange *x);
 /* ---- rest-cluster.c ---- */
 
 void rest_cluster_status(struct exchange *x);
+
+/* The members of a status; `cluster` NULL where there is none. */
+void rest_write_status(struct json_writer *w, struct clusters *clusters, struct cluster *cluster,
+                       const struct cluster_status *status);
 
 /* The cluster of the query's context; NULL with err. */
 struct cluster *rest_cluster(const struct exchange *x, struct err *err);
@@ -60,6 +69,26 @@ void rest_make(struct exchange *x, const struct kube_answer *answer, const char 
 
 void rest_object(struct exchange *x);
 void rest_objects(struct exchange *x);
+
+#define REST_TABLE "application/json;as=Table;v=v1;g=meta.k8s.io"
+
+/* What was asked for, as the cluster and the roles know it. */
+struct rest_target {
+    struct cluster *cluster;
+    const struct kube_kind *kind;
+    const char *resource; /* the registered name, else the plural */
+    const char *ns;       /* "": all of them, or none */
+};
+/* The kind of a name that the cluster serves, NULL where it serves none; `t->cluster` is known already. */
+const struct kube_kind *rest_target_find(struct server *server, const char *name, const char *ns,
+                                         struct rest_target *t);
+/* Members that tell the kind; the caller frees. NULL: no memory. */
+char *rest_objects_head(const struct rest_target *t);
+/* Adds "&as=value", encoded; nothing for an empty value. */
+void rest_query_add(struct buf *query, const char *as, const char *value);
+
+void rest_table_columns(struct json_writer *w, struct json_span columns); /* the member `columns` */
+void rest_table_row(struct json_writer *w, struct json_span row);
 /* A Table of the API server becomes columns and rows; `kept` holds the answer's first members. */
 int rest_table_make(struct rest_job *job, struct err *err);
 
@@ -71,6 +100,16 @@ void schemas_free(struct schemas **schemas);
 void rest_resources(struct exchange *x);
 void rest_flows(struct exchange *x);
 void rest_guardrails(struct exchange *x);
+
+enum { REST_DISCOVERY_MS = 2000 }; /* the list of resources waits no longer for a cluster */
+
+/* Is known what the cluster serves? */
+bool rest_discovered(struct cluster *cluster);
+/* A member each: `resources`, `flows`, `guardrails`, `faults`. `cluster` may be NULL. */
+void rest_write_resources(struct json_writer *w, const struct pack *pack, struct cluster *cluster);
+void rest_write_flows(struct json_writer *w, struct packs *packs);
+void rest_write_guardrails(struct json_writer *w, struct packs *packs);
+void rest_write_faults(struct json_writer *w, const struct pack *pack);
 
 /* ---- metrics.c ---- */
 

@@ -14,16 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REST_TABLE "application/json;as=Table;v=v1;g=meta.k8s.io"
-
-/* What was asked for, as the cluster and the roles know it. */
-struct rest_target {
-    struct cluster *cluster;
-    const struct kube_kind *kind;
-    const char *resource; /* the registered name, else the plural */
-    const char *ns;       /* "": all of them, or none */
-};
-
 static int rest_may(struct exchange *x, const char *action, const struct rest_target *t)
 {
     struct err err;
@@ -159,9 +149,8 @@ static void objects_answered(void *arg, const struct kube_answer *answer)
         rest_fail_answer(x, answer);
 }
 
-static void objects_query_add(struct exchange *x, struct buf *query, const char *as, const char *param)
+void rest_query_add(struct buf *query, const char *as, const char *value)
 {
-    const char *value = exchange_param(x, param);
     size_t n = str_empty(value) ? 0 : strlen(value);
     if (n == 0)
         return;
@@ -174,8 +163,8 @@ static void objects_query_add(struct exchange *x, struct buf *query, const char 
     }
 }
 
-/* The members with which the answer begins: what is known of the kind now, and later perhaps no more. */
-static char *objects_head(const struct rest_target *t)
+/* What is known of the kind now, and later perhaps no more. */
+char *rest_objects_head(const struct rest_target *t)
 {
     struct buf head = {0};
     struct json_writer w = JSON_WRITER(&head);
@@ -199,13 +188,13 @@ static void objects_ask(struct exchange *x, struct rest_target *t)
         return;
     }
     buf_printf(&query, "includeObject=Metadata&limit=%" PRIu64, limit);
-    objects_query_add(x, &query, "labelSelector", "labels");
-    objects_query_add(x, &query, "fieldSelector", "fields");
-    objects_query_add(x, &query, "continue", "continue");
+    rest_query_add(&query, "labelSelector", exchange_param(x, "labels"));
+    rest_query_add(&query, "fieldSelector", exchange_param(x, "fields"));
+    rest_query_add(&query, "continue", exchange_param(x, "continue"));
     char *path = kube_path(t->kind, t->ns, NULL);
     struct kube_request request = {
         .method = "GET", .path = path, .query = buf_str(&query), .accept = REST_TABLE};
-    x->kept = objects_head(t);
+    x->kept = rest_objects_head(t);
     if (query.failed || !x->kept) {
         err_no_memory(&err);
         exchange_fail(x, &err);
@@ -218,10 +207,10 @@ static void objects_ask(struct exchange *x, struct rest_target *t)
 
 /* ---- which kind ---- */
 
-static const struct kube_kind *rest_find(struct exchange *x, struct rest_target *t)
+const struct kube_kind *rest_target_find(struct server *server, const char *name, const char *ns,
+                                         struct rest_target *t)
 {
-    const struct pack *pack = packs_current(rest_server(x)->options.packs);
-    const char *name = exchange_param(x, "resource");
+    const struct pack *pack = packs_current(server->options.packs);
     const struct pack_resource *registered = pack_resource(pack, name);
     t->kind = registered ? rest_served_kind(t->cluster, registered) : NULL;
     if (!t->kind)
@@ -230,8 +219,13 @@ static const struct kube_kind *rest_find(struct exchange *x, struct rest_target 
         return NULL;
     registered = pack_resource_of(pack, t->kind->group, t->kind->kind);
     t->resource = registered ? registered->name : t->kind->plural;
-    t->ns = t->kind->namespaced ? str_or(exchange_param(x, "namespace"), "") : "";
+    t->ns = t->kind->namespaced ? str_or(ns, "") : "";
     return t->kind;
+}
+
+static const struct kube_kind *rest_find(struct exchange *x, struct rest_target *t)
+{
+    return rest_target_find(rest_server(x), exchange_param(x, "resource"), exchange_param(x, "namespace"), t);
 }
 
 static void rest_kind_known(struct exchange *x, const struct err *why)

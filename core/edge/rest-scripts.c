@@ -8,8 +8,6 @@
 
 #include <string.h>
 
-enum { SCRIPTS_DISCOVERY_MS = 2000 }; /* the list of resources waits no longer for a cluster */
-
 static void scripts_strings(struct json_writer *w, const char *key, const char *const *list)
 {
     jsonw_key(w, key);
@@ -19,7 +17,7 @@ static void scripts_strings(struct json_writer *w, const char *key, const char *
     jsonw_end_array(w);
 }
 
-static void scripts_faults(struct json_writer *w, const struct pack *pack)
+void rest_write_faults(struct json_writer *w, const struct pack *pack)
 {
     size_t count = 0;
     const struct pack_fault *faults = pack_faults(pack, &count);
@@ -34,19 +32,16 @@ static void scripts_faults(struct json_writer *w, const struct pack *pack)
     jsonw_end_array(w);
 }
 
-static void scripts_begin(struct json_writer *w, const struct pack *pack, const char *what)
+static void scripts_begin(struct json_writer *w, const struct pack *pack)
 {
     jsonw_begin_object(w);
     jsonw_key(w, "generation");
     jsonw_uint(w, pack_generation(pack));
-    jsonw_key(w, what);
-    jsonw_begin_array(w);
 }
 
 static void scripts_send(struct exchange *x, struct json_writer *w, const struct pack *pack)
 {
-    jsonw_end_array(w);
-    scripts_faults(w, pack);
+    rest_write_faults(w, pack);
     jsonw_end_object(w);
     exchange_send_json(x, 200, w->out);
 }
@@ -54,7 +49,7 @@ static void scripts_send(struct exchange *x, struct json_writer *w, const struct
 /* ---- the kinds that scripts know ---- */
 
 /* Every cluster serves namespaces: where they are known, so is the rest. */
-static bool scripts_discovered(struct cluster *cluster)
+bool rest_discovered(struct cluster *cluster)
 {
     return cluster && cluster_kind(cluster, "v1", "Namespace");
 }
@@ -62,7 +57,7 @@ static bool scripts_discovered(struct cluster *cluster)
 /* What the cluster says of a kind; null where it was not asked, or does not serve it. */
 static void scripts_served(struct json_writer *w, struct cluster *cluster, const struct pack_resource *r)
 {
-    bool known = scripts_discovered(cluster);
+    bool known = rest_discovered(cluster);
     const struct kube_kind *kind = known ? rest_served_kind(cluster, r) : NULL;
     jsonw_key(w, "served");
     if (known)
@@ -116,16 +111,24 @@ static void scripts_resource(struct json_writer *w, const struct pack *pack, str
     jsonw_end_object(w);
 }
 
+void rest_write_resources(struct json_writer *w, const struct pack *pack, struct cluster *cluster)
+{
+    size_t count = 0;
+    const struct pack_resource *resources = pack_resources(pack, &count);
+    jsonw_key(w, "resources");
+    jsonw_begin_array(w);
+    for (size_t i = 0; i < count; i++)
+        scripts_resource(w, pack, cluster, &resources[i]);
+    jsonw_end_array(w);
+}
+
 static void resources_send(struct exchange *x, struct cluster *cluster)
 {
     const struct pack *pack = packs_current(rest_server(x)->options.packs);
     struct buf body = {0};
     struct json_writer w = JSON_WRITER(&body);
-    size_t count = 0;
-    const struct pack_resource *resources = pack_resources(pack, &count);
-    scripts_begin(&w, pack, "resources");
-    for (size_t i = 0; i < count; i++)
-        scripts_resource(&w, pack, cluster, &resources[i]);
+    scripts_begin(&w, pack);
+    rest_write_resources(&w, pack, cluster);
     scripts_send(x, &w, pack);
 }
 
@@ -160,49 +163,66 @@ void rest_resources(struct exchange *x)
         exchange_fail(x, &err);
         return;
     }
-    if (!cluster || scripts_discovered(cluster)) {
+    if (!cluster || rest_discovered(cluster)) {
         resources_send(x, cluster);
         return;
     }
-    x->timer = timer_start(rest_server(x)->options.loop, SCRIPTS_DISCOVERY_MS, resources_late, x);
+    x->timer = timer_start(rest_server(x)->options.loop, REST_DISCOVERY_MS, resources_late, x);
     x->call = cluster_discover(cluster, false, resources_discovered, x);
 }
 
 /* ---- what can be done, and what may not ---- */
 
-void rest_flows(struct exchange *x)
+void rest_write_flows(struct json_writer *w, struct packs *packs)
 {
-    const struct pack *pack = packs_current(rest_server(x)->options.packs);
+    size_t count = 0;
+    const struct pack_flow *flows = pack_flows(packs_current(packs), &count);
+    jsonw_key(w, "flows");
+    jsonw_begin_array(w);
+    for (size_t i = 0; i < count; i++)
+        flow_write(w, &flows[i]);
+    jsonw_end_array(w);
+}
+
+void rest_write_guardrails(struct json_writer *w, struct packs *packs)
+{
+    size_t count = 0;
+    const struct pack_guardrail *guardrails = pack_guardrails(packs_current(packs), &count);
+    const struct map *verdicts = packs_stats(packs)->verdicts;
+    jsonw_key(w, "guardrails");
+    jsonw_begin_array(w);
+    for (size_t i = 0; i < count; i++) {
+        jsonw_begin_object(w);
+        jsonw_member(w, "name", guardrails[i].name);
+        jsonw_member(w, "help", guardrails[i].help);
+        jsonw_member(w, "level", guardrails[i].level);
+        scripts_strings(w, "resources", guardrails[i].resources);
+        jsonw_member(w, "source", guardrails[i].file);
+        const struct verdict_counts *said = map_get(verdicts, guardrails[i].name);
+        jsonw_member_int(w, "stopped", said ? (int64_t)said->deny : 0);
+        jsonw_member_int(w, "warned", said ? (int64_t)said->warn : 0);
+        jsonw_end_object(w);
+    }
+    jsonw_end_array(w);
+}
+
+static void scripts_answer(struct exchange *x, void (*write)(struct json_writer *w, struct packs *packs))
+{
+    struct packs *packs = rest_server(x)->options.packs;
+    const struct pack *pack = packs_current(packs);
     struct buf body = {0};
     struct json_writer w = JSON_WRITER(&body);
-    size_t count = 0;
-    const struct pack_flow *flows = pack_flows(pack, &count);
-    scripts_begin(&w, pack, "flows");
-    for (size_t i = 0; i < count; i++)
-        flow_write(&w, &flows[i]);
+    scripts_begin(&w, pack);
+    write(&w, packs);
     scripts_send(x, &w, pack);
+}
+
+void rest_flows(struct exchange *x)
+{
+    scripts_answer(x, rest_write_flows);
 }
 
 void rest_guardrails(struct exchange *x)
 {
-    const struct pack *pack = packs_current(rest_server(x)->options.packs);
-    struct buf body = {0};
-    struct json_writer w = JSON_WRITER(&body);
-    size_t count = 0;
-    const struct pack_guardrail *guardrails = pack_guardrails(pack, &count);
-    const struct map *verdicts = packs_stats(rest_server(x)->options.packs)->verdicts;
-    scripts_begin(&w, pack, "guardrails");
-    for (size_t i = 0; i < count; i++) {
-        jsonw_begin_object(&w);
-        jsonw_member(&w, "name", guardrails[i].name);
-        jsonw_member(&w, "help", guardrails[i].help);
-        jsonw_member(&w, "level", guardrails[i].level);
-        scripts_strings(&w, "resources", guardrails[i].resources);
-        jsonw_member(&w, "source", guardrails[i].file);
-        const struct verdict_counts *said = map_get(verdicts, guardrails[i].name);
-        jsonw_member_int(&w, "stopped", said ? (int64_t)said->deny : 0);
-        jsonw_member_int(&w, "warned", said ? (int64_t)said->warn : 0);
-        jsonw_end_object(&w);
-    }
-    scripts_send(x, &w, pack);
+    scripts_answer(x, rest_write_guardrails);
 }

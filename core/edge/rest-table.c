@@ -32,7 +32,7 @@ static void table_pick(struct json_writer *w, struct json_span object, const str
     }
 }
 
-static void table_columns(struct json_writer *w, struct json_span columns)
+void rest_table_columns(struct json_writer *w, struct json_span columns)
 {
     static const struct table_member members[] = {{"name", "name", "\"\""},
                                                   {"type", "type", "\"string\""},
@@ -51,7 +51,7 @@ static void table_columns(struct json_writer *w, struct json_span columns)
     jsonw_end_array(w);
 }
 
-static void table_rows(struct json_writer *w, struct json_span rows)
+void rest_table_row(struct json_writer *w, struct json_span row)
 {
     static const struct table_member members[] = {{"name", "name", "\"\""},
                                                   {"namespace", "namespace", "\"\""},
@@ -61,16 +61,20 @@ static void table_rows(struct json_writer *w, struct json_span rows)
                                                   {"labels", "labels", NULL},
                                                   {NULL, NULL, NULL}};
     static const struct table_member cells[] = {{"cells", "cells", "[]"}, {NULL, NULL, NULL}};
+    jsonw_begin_object(w);
+    table_pick(w, json_span_path(row, "object.metadata"), members);
+    table_pick(w, row, cells);
+    jsonw_end_object(w);
+}
+
+static void table_rows(struct json_writer *w, struct json_span rows)
+{
     const char *at = NULL;
     struct json_span row;
     jsonw_key(w, "rows");
     jsonw_begin_array(w);
-    while (json_span_next(rows, &at, NULL, &row)) {
-        jsonw_begin_object(w);
-        table_pick(w, json_span_path(row, "object.metadata"), members);
-        table_pick(w, row, cells);
-        jsonw_end_object(w);
-    }
+    while (json_span_next(rows, &at, NULL, &row))
+        rest_table_row(w, row);
     jsonw_end_array(w);
 }
 
@@ -86,7 +90,7 @@ int rest_table_make(struct rest_job *job, struct err *err)
         return err_set(err, "the cluster's answer is no table: whatever serves this kind does not make one");
     jsonw_begin_object(&w);
     jsonw_raw(&w, job->kept, strlen(job->kept));
-    table_columns(&w, json_span_member(table, "columnDefinitions"));
+    rest_table_columns(&w, json_span_member(table, "columnDefinitions"));
     table_rows(&w, json_span_member(table, "rows"));
     table_pick(&w, json_span_member(table, "metadata"), members);
     jsonw_end_object(&w);

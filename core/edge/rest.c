@@ -350,6 +350,7 @@ const struct http_route *rest_routes(void)
         {"GET", "/api/guardrails", ROUTE_API, rest_guardrails},
         {"GET", "/api/objects", ROUTE_API, rest_objects},
         {"GET", "/api/object", ROUTE_API, rest_object},
+        {"GET", "/api/watch", ROUTE_API | ROUTE_WEBSOCKET | ROUTE_WATCH, NULL},
         {"GET", "/api/schema", ROUTE_API, rest_schema},
         {"GET", "/api/me", ROUTE_API, rest_me},
         {NULL, NULL, 0, NULL},

@@ -4,6 +4,7 @@
 #include "edge/edge-internal.h"
 #include "edge/panel.h"
 #include "edge/rest-internal.h"
+#include "edge/watch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@ static void connection_free(struct connection *c)
         server->refused_count--;
     exchange_free(&c->exchange);
     stream_free(&c->stream);
+    watch_free(&c->watch);
     free(c->refusal);
     free(c);
 }
@@ -79,6 +81,7 @@ static int server_upgrade(struct connection *c)
     if (!c->exchange)
         return -1;
     bool admitted = c->exchange->route != NULL;
+    c->watches = admitted && (c->exchange->route->flags & ROUTE_WATCH);
     if (!admitted)
         exchange_pump(c->exchange);
     exchange_free(&c->exchange);
@@ -185,6 +188,26 @@ static int server_stream_event(struct connection *c, enum lws_callback_reasons r
     }
 }
 
+static int server_watch_event(struct connection *c, enum lws_callback_reasons reason, void *in, size_t len)
+{
+    switch (reason) {
+    case LWS_CALLBACK_ESTABLISHED:
+        c->watch = watch_new(c);
+        return 0;
+    case LWS_CALLBACK_RECEIVE:
+        return c->watch ? watch_receive(c->watch, in, len) : -1;
+    case LWS_CALLBACK_SERVER_WRITEABLE:
+        return c->watch ? watch_writable(c->watch) : -1;
+    case LWS_CALLBACK_TIMER:
+        return c->watch ? watch_timeout(c->watch) : 0;
+    case LWS_CALLBACK_CLOSED:
+        watch_free(&c->watch);
+        return 0;
+    default:
+        return 0;
+    }
+}
+
 static int server_callback(struct lws *wsi, enum lws_callback_reasons reason, void *session, void *in,
                            size_t len)
 {
@@ -216,7 +239,9 @@ static int server_callback(struct lws *wsi, enum lws_callback_reasons reason, vo
     case LWS_CALLBACK_SERVER_WRITEABLE:
     case LWS_CALLBACK_TIMER:
     case LWS_CALLBACK_CLOSED:
-        return c && c->wsi ? server_stream_event(c, reason, in, len) : -1;
+        if (!c || !c->wsi)
+            return -1;
+        return c->watches ? server_watch_event(c, reason, in, len) : server_stream_event(c, reason, in, len);
     default:
         return 0;
     }
@@ -292,6 +317,7 @@ struct server *server_new(const struct server_options *options, struct err *err)
     TAILQ_INIT(&server->connections);
     server->allow_hosts = server_copy_list(options->allow_hosts);
     server->allow_origins = server_copy_list(options->allow_origins);
+    server->watches = watch_hub_new(server);
     server->frame = mem_new(LWS_PRE + EDGE_FRAME_BYTES + EDGE_FRAME_BYTES);
     if (options->panel && !(server->panel = panel_new(options->panel, err)))
         goto fail;
@@ -328,7 +354,7 @@ static bool server_has_streams(const struct server *server)
 {
     struct connection *c;
     TAILQ_FOREACH(c, &server->connections, link)
-    if (c->stream)
+    if (c->stream || c->watch)
         return true;
     return false;
 }
@@ -340,6 +366,8 @@ static void server_goodbye(struct server *server)
     TAILQ_FOREACH(c, &server->connections, link)
     if (c->stream)
         stream_goodbye(c->stream);
+    else if (c->watch)
+        watch_goodbye(c->watch);
     uint64_t until = clock_mono_ms() + EDGE_GOODBYE_MS;
     while (server_has_streams(server) && clock_mono_ms() < until) {
         if (!uv_run(loop_uv(server->options.loop), UV_RUN_NOWAIT))
@@ -381,6 +409,7 @@ void server_free(struct server *server)
     server_free_list(server->allow_origins);
     panel_free(server->panel);
     schemas_free(&server->schemas);
+    watch_hub_free(server->watches);
     free(server->frame);
     free(server->url);
     free(server->metrics_url);

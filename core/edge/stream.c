@@ -220,20 +220,13 @@ static void stream_message(struct stream *s)
 
 int stream_receive(struct stream *s, const char *data, size_t len)
 {
-    struct lws *wsi = s->connection->wsi;
+    struct err err;
     if (s->closing)
         return 0;
-    if (lws_frame_is_binary(wsi)) {
-        stream_fail_text(s, NULL, ERR_BAD_REQUEST, "messages are JSON in text frames");
-        return 0;
-    }
-    if (s->in.len + len > EDGE_MESSAGE_BYTES) {
-        buf_free(&s->in);
-        stream_fail_text(s, NULL, ERR_TOO_LARGE, "a message may have at most 8 MiB");
-        return 0;
-    }
-    buf_append(&s->in, data, len);
-    if (lws_is_final_fragment(wsi) && lws_remaining_packet_payload(wsi) == 0)
+    int rc = socket_gather(s->connection, &s->in, data, len, EDGE_MESSAGE_BYTES, &err);
+    if (rc < 0)
+        stream_fail(s, NULL, &err);
+    else if (rc)
         stream_message(s);
     return 0;
 }
@@ -307,22 +300,10 @@ static int stream_write_events(struct stream *s)
     }
 }
 
-/* Closes with a frame that says why. To return -1 would be the usual way, but Debian's
- * libwebsockets is built so that on libuv it then closes twice, and the frame never leaves. Asked
- * for like this it sends the frame and waits a few seconds for the peer's. What it still holds
- * back must leave first. */
 static int stream_close(struct stream *s)
 {
-    struct lws *wsi = s->connection->wsi;
-    if (s->close_sent)
-        return 0;
-    if (lws_send_pipe_choked(wsi)) {
-        stream_wake(s);
-        return 0;
-    }
-    s->closing = s->close_sent = true;
-    lws_close_reason(wsi, s->close, NULL, 0);
-    lws_set_timeout(wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_SYNC);
+    if (!s->close_sent && socket_close(s->connection, s->close))
+        s->closing = s->close_sent = true;
     return 0;
 }
 

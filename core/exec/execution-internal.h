@@ -43,6 +43,7 @@ TAILQ_HEAD(execution_list, execution);
 struct executions {
     struct executions_options options;
     struct execution_list all, queued;
+    LIST_HEAD(, executions_observer) observers;
     struct map *by_id;
     size_t active, waiting, kept; /* running or validating; in `queued`; in `all` */
     size_t plans;                 /* under way */
@@ -61,7 +62,7 @@ void execution_begin(struct execution *execution);   /* its turn has come */
 void execution_abandon(struct execution *execution); /* stops its work without a word */
 const char *execution_status_name(enum execution_status status);
 const char *execution_mode(const struct execution *execution);
-void execution_write_record(const struct execution *execution, struct json_writer *w);
+void executions_tell(struct execution *execution, enum execution_news news);
 
 /* Tells the set that an active one has ended. */
 void executions_one_ended(struct execution *execution);

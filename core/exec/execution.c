@@ -216,6 +216,8 @@ static void execution_set_status(struct execution *ex, enum execution_status sta
     e.state.status = execution_status_name(status);
     e.state.label = ex->label;
     execution_say(ex, &e);
+    if (!ex->plan)
+        executions_tell(ex, EXECUTION_CHANGED);
 }
 
 void execution_set_running(struct execution *ex)
@@ -245,6 +247,8 @@ void execution_raw_line(struct execution *ex, enum event_stream stream, const ch
     e.line.dropped = dropped;
     ex->last_line = e.time;
     execution_say(ex, &e);
+    if (!ex->plan)
+        executions_tell(ex, EXECUTION_SPOKE);
 }
 
 void execution_line(struct execution *ex, enum event_stream stream, const char *text)
@@ -322,12 +326,27 @@ void execution_begin(struct execution *ex)
     ex->begin = loop_defer(ex->set->options.loop, execution_begin_now, ex);
 }
 
-bool execution_visible(const struct execution *ex, const struct user *user)
+bool execution_shown(const char *starter, bool command, const struct user *user)
 {
-    if (rbac_is_admin(user->role) || str_eq(ex->user.name, user->name))
+    if (rbac_is_admin(user->role) || str_eq(starter, user->name))
         return true;
     /* What a command prints is nobody else's business. */
-    return !start_request_is_command(ex->request) && rbac_allows(user->role, "watch", "executions", "");
+    return !command && rbac_allows(user->role, "watch", "executions", "");
+}
+
+const char *execution_starter(const struct execution *ex)
+{
+    return ex->user.name;
+}
+
+bool execution_is_command(const struct execution *ex)
+{
+    return start_request_is_command(ex->request);
+}
+
+bool execution_visible(const struct execution *ex, const struct user *user)
+{
+    return execution_shown(ex->user.name, execution_is_command(ex), user);
 }
 
 /* What was asked for is shown like anything else: masked. */

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 struct clusters;
 struct executions;
@@ -57,6 +58,25 @@ struct executions_query {
 int executions_write_list(struct executions *executions, const struct executions_query *query,
                           const struct user *user, struct json_writer *w, struct err *err);
 
+/* Who is told when a record changes. The owner keeps it, and takes it out before the set is freed. */
+enum execution_news {
+    EXECUTION_CHANGED, /* new, or another status */
+    EXECUTION_SPOKE,   /* its last line moved on: for every line, so be quick */
+    EXECUTION_GONE,    /* the host keeps it no longer */
+};
+struct executions_observer {
+    LIST_ENTRY(executions_observer) link;
+    void (*news)(void *arg, struct execution *execution, enum execution_news news);
+    void *arg;
+};
+void executions_observe(struct executions *executions, struct executions_observer *observer);
+void executions_unobserve(struct executions_observer *observer);
+
+/* Would the list for `user` hold it? `limit` and `before` do not matter. */
+bool execution_matches(const struct execution *execution, const struct executions_query *query,
+                       const struct user *user);
+void execution_write_record(const struct execution *execution, struct json_writer *w);
+
 size_t executions_running(const struct executions *executions);
 
 /* Refuses new ones (busy), cancels shells, lets applies finish within `ms`, then ends what is
@@ -72,6 +92,11 @@ struct journal *execution_journal(struct execution *execution);
 
 /* May `user` see its events? Its starter, an admin, and for applies whoever may watch executions. */
 bool execution_visible(const struct execution *execution, const struct user *user);
+
+/* The same of one that is gone: started by `starter`, a command or not. */
+bool execution_shown(const char *starter, bool command, const struct user *user);
+const char *execution_starter(const struct execution *execution);
+bool execution_is_command(const struct execution *execution);
 
 /* Asks it to end; the outcome comes as events. -1 with err: ERR_FORBIDDEN, or ERR_CONFLICT where
  * it has ended. Asking twice is no error. */

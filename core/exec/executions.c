@@ -58,11 +58,29 @@ void executions_free(struct executions *set)
     free(set);
 }
 
+void executions_observe(struct executions *set, struct executions_observer *observer)
+{
+    LIST_INSERT_HEAD(&set->observers, observer, link);
+}
+
+void executions_unobserve(struct executions_observer *observer)
+{
+    LIST_REMOVE(observer, link);
+}
+
+void executions_tell(struct execution *ex, enum execution_news news)
+{
+    struct executions_observer *observer;
+    LIST_FOREACH(observer, &ex->set->observers, link)
+    observer->news(observer->arg, ex, news);
+}
+
 static void executions_forget(struct executions *set, struct execution *ex)
 {
     TAILQ_REMOVE(&set->all, ex, link);
     set->kept--;
     map_remove(set->by_id, ex->id);
+    executions_tell(ex, EXECUTION_GONE);
     execution_drop(ex);
 }
 
@@ -301,8 +319,8 @@ static bool query_text(const struct execution *ex, const char *q)
     return false;
 }
 
-static bool query_matches(const struct execution *ex, const struct executions_query *query,
-                          const struct user *user)
+bool execution_matches(const struct execution *ex, const struct executions_query *query,
+                       const struct user *user)
 {
     return execution_visible(ex, user) && query_word(query->status, execution_status_name(ex->status)) &&
            query_word(query->mode, execution_mode(ex)) && query_word(query->user, ex->user.name) &&
@@ -322,7 +340,7 @@ int executions_write_list(struct executions *set, const struct executions_query 
     }
     jsonw_begin_array(w);
     for (; ex && left > 0; ex = TAILQ_NEXT(ex, link))
-        if (query_matches(ex, query, user)) {
+        if (execution_matches(ex, query, user)) {
             execution_write_record(ex, w);
             left--;
         }

@@ -13,8 +13,9 @@ enum { WATCH_VERSION_MAX = 128 }; /* bytes of a resourceVersion; a server's are 
 struct watch_page {
     char *text;
     size_t len;
-    struct json_span *items; /* objects, in the text */
-    size_t count, cap, next; /* next: the first that was not handed out yet */
+    struct json_span *items;  /* objects, in the text */
+    size_t count, cap, next;  /* next: the first that was not handed out yet */
+    struct json_span columns; /* of a Table, in the text */
     char version[WATCH_VERSION_MAX];
     char *more; /* the token of the next page; NULL: this is the last */
     int rc;

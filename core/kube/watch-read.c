@@ -83,7 +83,10 @@ static int page_read(struct watch_page *page)
         return err_set(&page->err, "the answer is no list of Kubernetes: it has no metadata.resourceVersion");
     if (json_span_is_string(more) && more.len > 2)
         page->more = json_span_text(more);
-    struct json_span items = json_span_member(root, "items");
+    bool table = json_span_is(json_span_member(root, "kind"), "Table");
+    struct json_span items = json_span_member(root, table ? "rows" : "items");
+    if (table)
+        page->columns = json_span_member(root, "columnDefinitions");
     while (json_span_next(items, &at, NULL, &item))
         if (page_add(page, item))
             return -1;

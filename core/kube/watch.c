@@ -27,7 +27,7 @@ enum {
 struct kube_watch {
     LIST_ENTRY(kube_watch) link;
     struct cluster *cluster;
-    char *path, *query;
+    char *path, *query, *accept;
     unsigned silence_ms;
     void (*on_event)(void *arg, const struct kube_watch_event *event);
     void (*on_fail)(void *arg, const struct err *err);
@@ -144,10 +144,11 @@ static void watch_page_done(void *arg, const struct kube_answer *answer)
 
 static struct kube_call *watch_send_to(struct kube_watch *w, const char *query, struct err *err)
 {
-    struct kube_request list = {.method = "GET", .path = w->path, .query = query};
+    struct kube_request list = {.method = "GET", .path = w->path, .query = query, .accept = w->accept};
     struct kube_stream_request stream = {
         .path = w->path,
         .query = query,
+        .accept = w->accept,
         .silence_ms = w->silence_ms,
         .on_open = watch_opened,
         .on_data = watch_data,
@@ -205,6 +206,8 @@ static void watch_say(struct kube_watch *w, enum kube_watch_type type, struct js
                       const char *message)
 {
     struct kube_watch_event event = {.type = type, .object = object, .message = message};
+    if (type == KUBE_WATCH_SYNCED && w->page)
+        event.columns = w->page->columns;
     w->on_event(w->arg, &event);
 }
 
@@ -276,12 +279,12 @@ static void watch_page_over(struct kube_watch *w)
     w->more = w->page->more;
     w->page->more = NULL;
     memcpy(w->version, w->page->version, sizeof(w->version));
-    watch_page_free(w->page);
-    w->page = NULL;
     if (last) {
         w->following = w->known = true;
         watch_say_word(w, KUBE_WATCH_SYNCED);
     }
+    watch_page_free(w->page);
+    w->page = NULL;
     if (!w->stopped)
         watch_send(w);
 }
@@ -404,6 +407,7 @@ static void watch_free(struct kube_watch *w)
     free(w->more);
     free(w->path);
     free(w->query);
+    free(w->accept);
     free(w);
 }
 
@@ -452,8 +456,10 @@ struct kube_watch *kube_watch_start(struct cluster *cluster, const struct kube_w
     if (w) {
         w->path = strdup(options->path);
         w->query = str_empty(options->query) ? NULL : strdup(options->query);
+        w->accept = str_empty(options->accept) ? NULL : strdup(options->accept);
     }
-    if (!w || !w->path || (!str_empty(options->query) && !w->query)) {
+    if (!w || !w->path || (!str_empty(options->query) && !w->query) ||
+        (!str_empty(options->accept) && !w->accept)) {
         err_no_memory(err);
         if (w)
             watch_free(w);

@@ -29,13 +29,16 @@ enum kube_watch_type {
 
 struct kube_watch_event {
     enum kube_watch_type type;
-    struct json_span object; /* of ITEM, ADDED, MODIFIED, DELETED; lives during the callback */
-    const char *message;     /* of LOST; else "" */
+    struct json_span object;  /* of ITEM, ADDED, MODIFIED, DELETED; lives during the callback */
+    struct json_span columns; /* of SYNCED, where a Table was listed: its columnDefinitions */
+    const char *message;      /* of LOST; else "" */
 };
 
 struct kube_watch_options {
     const char *path;             /* a collection, kube_path(kind, ns, NULL) */
     const char *query;            /* "fieldSelector=metadata.name%3Dweb", encoded; or NULL */
+    const char *accept;           /* NULL: application/json. As a Table, an item is a row, an event's
+                                   * object a Table of one, and SYNCED tells the columns */
     const char *resource_version; /* NULL or "": lists first; else follows from there, without items */
     unsigned silence_ms;          /* without a byte for so long is lost; 0: 120,000 (bookmarks come in 60) */
     void (*on_event)(void *arg, const struct kube_watch_event *event);

@@ -23,6 +23,7 @@ struct packs {
     struct script_stats stats;
     struct dir_watch **watches;
     size_t watch_count;
+    LIST_HEAD(, packs_observer) observers;
     struct job *job;
     bool again; /* something changed while the job worked */
 };
@@ -98,6 +99,16 @@ static void packs_work(void *arg)
     build->built = folders_build(&build->folders, build->before);
 }
 
+void packs_observe(struct packs *packs, struct packs_observer *observer)
+{
+    LIST_INSERT_HEAD(&packs->observers, observer, link);
+}
+
+void packs_unobserve(struct packs_observer *observer)
+{
+    LIST_REMOVE(observer, link);
+}
+
 static void packs_done(void *arg)
 {
     struct packs_build *build = arg;
@@ -115,6 +126,9 @@ static void packs_done(void *arg)
         packs_log(packs->current, false);
     }
     packs_build_free(build);
+    struct packs_observer *observer;
+    LIST_FOREACH(observer, &packs->observers, link)
+    observer->news(observer->arg);
     if (packs->again)
         packs_reload(packs);
 }

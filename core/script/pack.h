@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 struct err;
 struct loop;
@@ -82,6 +83,15 @@ void pack_push_resource(lua_State *L, const struct pack_resource *resource);
 void pack_push_flow(lua_State *L, const struct pack_flow *flow);
 void pack_push_guardrail(lua_State *L, const struct pack_guardrail *guardrail);
 void pack_push_module(lua_State *L, const char *module);
+
+/* Who is told of a new generation, or of new faults of the running one; taken out before `packs` is freed. */
+struct packs_observer {
+    LIST_ENTRY(packs_observer) link;
+    void (*news)(void *arg);
+    void *arg;
+};
+void packs_observe(struct packs *packs, struct packs_observer *observer);
+void packs_unobserve(struct packs_observer *observer);
 
 /* The running generation, reloaded when a file changes. A change that loses something which
  * worked, and that no file's earlier form can stand in for, leaves the whole old generation

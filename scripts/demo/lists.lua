@@ -105,7 +105,8 @@ local function event(spec, word, obj)
   local kind = kinds.by_key(spec.key)
   if not kind then return nil end
   local shown = objects.present(obj, kind, spec.version)
-  if spec.form == "Table" then shown = columns.table({ shown }, kind, spec.include, {})
+  if spec.form == "Table" then shown = columns.table({ shown }, kind, spec.include,
+    { resourceVersion = shown.metadata.resourceVersion })
   elseif spec.form then shown = partial(shown) end
   return { type = word, object = shown }
 end
