@@ -274,6 +274,13 @@ static void ctx_change_late(void *arg)
     cell_wake(c->wait, ctx_push_change, NULL);
 }
 
+/* The name becomes a part of a query. */
+static bool ctx_is_name(const char *name)
+{
+    static const char known[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:@";
+    return !str_empty(name) && strspn(name, known) == strlen(name);
+}
+
 /* next_change(target, resource version, seconds) → object · nil, "deleted" · nil, "timeout" */
 static int ctx_next_change(lua_State *L)
 {
@@ -283,7 +290,7 @@ static int ctx_next_change(lua_State *L)
     lua_Number seconds = luaL_checknumber(L, 3);
     luaL_argcheck(L, seconds >= 0 && seconds <= CTX_CHANGE_SECONDS_MAX, 3, "0 to 3600 seconds");
     struct ctx_target t = ctx_target(L, 1, false);
-    luaL_argcheck(L, !str_empty(t.name), 1, "it has no name");
+    luaL_argcheck(L, ctx_is_name(t.name), 1, "it has no name, or one that no object has");
     if (gate_allows(ctx->execution, "watch", t.resource, t.ns, &err))
         return cell_raise_api(L, err_code_name(err.code), 0, "", err.text, NULL, 0);
     struct ctx_watch *watch = ctx_watch_of(ctx, &t, version, &err);

@@ -122,13 +122,18 @@ static bool gate_query_fits(const struct gate_request *r)
     return true;
 }
 
-/* A word such as "scale", of one object: as a path it would lead to another object. */
+/* A word such as "scale", of one object: as a path it would lead to another object. What leads out of the API
+ * server, into a Pod or a node, knows neither its dry-run nor what may be done to its objects. */
 static bool gate_subresource_fits(const struct gate_request *r)
 {
+    static const char *const leave[] = {"proxy", "exec", "attach", "portforward"};
     if (str_empty(r->subresource))
         return true;
     if (r->verb == GATE_CREATE && !str_eq(r->subresource, "eviction"))
         return false;
+    for (size_t i = 0; i < sizeof(leave) / sizeof(leave[0]); i++)
+        if (str_eq(r->subresource, leave[i]))
+            return false;
     return r->name && strspn(r->subresource, "abcdefghijklmnopqrstuvwxyz-") == strlen(r->subresource);
 }
 
