@@ -178,7 +178,7 @@ static void guard_tell_one(struct bundle_guard *g, const struct document *d)
     for (size_t i = 0; i < d->verdict_count; i++) {
         const struct event_verdict *v = &d->verdicts[i];
         bool deny = str_eq(v->level, "deny"), warn = str_eq(v->level, "warn");
-        if (!deny && (!warn || !judge_first(execution_judge(g->execution), d->ref, v)))
+        if (!deny && (!warn || !judge_first(execution_judge(g->execution), d->ns, d->ref, v)))
             continue;
         char *sentence = verdict_sentence(v);
         char *line = deny ? mem_printf("%s denied by guardrail %s", d->ref, sentence)

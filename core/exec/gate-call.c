@@ -104,7 +104,7 @@ static void gate_finish(struct gate_call *g, const struct kube_answer *answer)
     const char **warnings = mem_new((count + g->verdicts.count + 1) * sizeof(*warnings));
     for (size_t i = 0; i < g->verdicts.count; i++) {
         const struct event_verdict *v = &g->verdicts.items[i];
-        if (!str_eq(v->level, "warn") || !judge_first(execution_judge(g->execution), g->ref, v))
+        if (!str_eq(v->level, "warn") || !judge_first(execution_judge(g->execution), g->ns, g->ref, v))
             continue;
         char *sentence = verdict_sentence(v);
         warnings[own++] = mem_printf("guardrail %s", sentence);

@@ -93,9 +93,9 @@ char *verdict_sentence(const struct event_verdict *v)
     return mem_printf("%s: %s%s%s (%s)", v->rule, v->field, field ? ": " : "", v->message, v->file);
 }
 
-bool judge_first(struct judge *j, const char *ref, const struct event_verdict *v)
+bool judge_first(struct judge *j, const char *ns, const char *ref, const struct event_verdict *v)
 {
-    char *key = mem_printf("%s\n%s\n%s", v->rule, ref, v->field);
+    char *key = mem_printf("%s\n%s\n%s\n%s", v->rule, str_or(ns, ""), ref, v->field);
     bool first = map_count(j->said) < JUDGE_SAID_MAX && !map_get(j->said, key);
     if (first)
         map_put(j->said, key, j);
@@ -132,7 +132,7 @@ void judge_add(struct judge *j, const struct judge_case *c, struct verdicts *v,
         .message = judge_cut(said->message),
         .file = mem_str(said->file),
     };
-    if (!str_eq(kept->level, "observe") || !judge_first(j, c->ref, kept))
+    if (!str_eq(kept->level, "observe") || !judge_first(j, c->namespace_, c->ref, kept))
         return;
     char *text = verdict_sentence(kept);
     log_info("%s: observed by guardrail %s", c->ref, text);

@@ -56,4 +56,4 @@ const struct event_verdict *verdicts_denial(const struct verdicts *verdicts);
 char *verdict_sentence(const struct event_verdict *verdict);
 
 /* True the first time only that this is said of the object: a warning is told once an execution. */
-bool judge_first(struct judge *judge, const char *ref, const struct event_verdict *verdict);
+bool judge_first(struct judge *judge, const char *ns, const char *ref, const struct event_verdict *verdict);

@@ -273,6 +273,16 @@ static void what_is_judged_may_be_cancelled_at_every_stage(void **state)
     }
 }
 
+static void the_same_name_in_two_namespaces_is_warned_of_twice(void **state)
+{
+    struct rig *rig = *state;
+    guardrail(rig, "return warn('data', 'so so in %s', obj.metadata.namespace)");
+    rig_open(rig, NULL);
+    rig_run(rig, MAP "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: other}\n",
+            ",\"namespace\":\"apps\",\"allowClusterWide\":true");
+    says(rig, "so so in other (");
+}
+
 /* ---- flows ---- */
 
 static void flow_open(struct rig *rig, const char *run)
@@ -345,6 +355,28 @@ static void a_flow_may_be_cancelled_while_it_cleans_up(void **state)
     }
 }
 
+/* ---- what a script may not ask for ---- */
+
+static void no_subresource_leads_into_a_pod_and_no_name_into_a_query(void **state)
+{
+    struct rig *rig = *state;
+    rig_open(rig, "local pod = { apiVersion = 'v1', kind = 'Pod', metadata = { name = 'p' } }\n"
+                  "for _, word in ipairs { 'proxy', 'exec', 'attach', 'portforward' } do\n"
+                  "  local _, err = ctx:try(function() ctx:get(pod, { subresource = word }) end)\n"
+                  "  ctx:line('%s', err.message)\n"
+                  "  _, err = ctx:try(function() ctx:patch(pod, {}, { subresource = word }) end)\n"
+                  "  ctx:line('%s', err.message)\nend\n"
+                  "pod.metadata.name = 'p&resourceVersion=0'\n"
+                  "ctx:line('%s', select(2, pcall(ctx.next_change, ctx, pod, '1', 1)))\n"
+                  "return obj, 'unchanged'");
+    rig_run(rig, MAP, ",\"mode\":\"dry-run\"");
+    says(rig, "\\\"proxy\\\" is no subresource of one object");
+    says(rig, "\\\"portforward\\\" is no subresource of one object");
+    says(rig, "one that no object has");
+    assert_int_equal(sent(rig, "GET"), 2); /* discovery */
+    assert_int_equal(sent(rig, "PATCH"), 0);
+}
+
 /* ---- what is kept ---- */
 
 static void images_of_nothing_have_a_bound_too(void **state)
@@ -373,10 +405,14 @@ int main(void)
                                         rig_teardown),
         cmocka_unit_test_setup_teardown(what_is_judged_may_be_cancelled_at_every_stage, rig_setup,
                                         rig_teardown),
+        cmocka_unit_test_setup_teardown(the_same_name_in_two_namespaces_is_warned_of_twice, rig_setup,
+                                        rig_teardown),
         cmocka_unit_test_setup_teardown(options_that_raise_start_no_command, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(what_was_deferred_runs_although_a_command_does_not_end, rig_setup,
                                         rig_teardown),
         cmocka_unit_test_setup_teardown(a_flow_may_be_cancelled_while_it_cleans_up, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(no_subresource_leads_into_a_pod_and_no_name_into_a_query, rig_setup,
+                                        rig_teardown),
         cmocka_unit_test(images_of_nothing_have_a_bound_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
