@@ -100,8 +100,8 @@ function M.filled(ctx, obj, live, base)
   end)
   local place = marked(new, live, "")
   if place then
-    ctx:fail("%s holds %s, which stands for a value that is not shown, and the cluster has none here that could take its "
-      .. "place: give the value, or leave it out", place, MARK)
+    ctx:fail("%s holds %s, which stands for a value that is not shown, and the cluster has none here that could take "
+      .. "its place: give the value, or leave it out", place, MARK)
   end
   return found and new or obj, from
 end
