@@ -2,7 +2,8 @@
  *
  * authorizeExecution stands here: the seed's three rules for the request, and the third again for
  * every single call with the object's real kind and namespace. A script reaches the cluster through
- * ctx, ctx through gate_send(), and nothing goes around it. */
+ * ctx, ctx through gate_send(), and no write goes around it; what is read as it comes, a watch or a log, asks
+ * gate_allows() first. */
 #pragma once
 
 #include "kube/cluster.h"
