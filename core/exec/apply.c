@@ -208,7 +208,7 @@ static void apply_route(void *arg)
     a->turn = NULL;
     if (!apply_each(a, apply_route_one, apply_route))
         return;
-    if (a->unknown && !a->asked_anew) {
+    if (a->unknown && !a->asked_anew && !cluster_discovery_is_new(a->cluster)) {
         a->asked_anew = true;
         a->discovering = cluster_discover(a->cluster, true, apply_discovered, a);
         return;

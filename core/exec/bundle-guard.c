@@ -87,6 +87,9 @@ static void guard_fetched(void *arg, const struct kube_answer *answer)
     s->fetching = NULL;
     guard_again(s->guard);
     if (!good && answer->status != 404) {
+        /* A server that does not answer is asked for no other one. */
+        if (answer->status == 0)
+            s->guard->next = s->guard->bundle->count;
         guard_unread(s, answer->code, answer->message);
         return;
     }
@@ -194,6 +197,19 @@ static void guard_tell_one(struct bundle_guard *g, const struct document *d)
     }
 }
 
+/* Why the documents that nobody denied have not gone out either. */
+static void guard_tell_all(const struct bundle_guard *g)
+{
+    size_t refused = 0, count = g->bundle->count;
+    for (size_t i = 0; i < count; i++)
+        refused += g->bundle->documents[i].outcome != NULL;
+    if (!g->denied || refused == count)
+        return;
+    char *line = mem_printf("nothing was sent: %zu of %zu documents may not be", refused, count);
+    execution_line(g->execution, STREAM_STDERR, line);
+    free(line);
+}
+
 /* In the order of the file, once all are judged. */
 static void guard_tell(struct bundle_guard *g, uint64_t began)
 {
@@ -202,6 +218,7 @@ static void guard_tell(struct bundle_guard *g, uint64_t began)
             return;
         guard_tell_one(g, &g->bundle->documents[g->told++]);
     }
+    guard_tell_all(g);
     bundle_guard_fn *done = g->done;
     void *arg = g->arg;
     bool denied = g->denied;

@@ -419,6 +419,12 @@ void discovery_free(struct discovery *d)
     free(d);
 }
 
+bool cluster_discovery_is_new(const struct cluster *cluster)
+{
+    const struct discovery *d = cluster->discovery;
+    return d && d->known && clock_mono_ms() - d->known_ms < KUBE_NEW_MS;
+}
+
 const struct kube_kind *cluster_kind(struct cluster *cluster, const char *api_version, const char *kind)
 {
     const struct discovery *d = cluster->discovery;

@@ -48,6 +48,7 @@ describe("a guardrail", function()
     assert.equal(3, result.code)
     assert.matches("configmap/evil denied by guardrail rule: data.k: bad is not for %S+ %(%S*guardrails/rule.lua%)",
       result.stderr)
+    assert.matches("nothing was sent: 1 of 2 documents may not be", result.stderr, 1, true)
     assert.equal("", result.stdout)
     assert.matches("configmap/good created", apply(configmap("good", "fine")).stdout, 1, true)
   end)

@@ -369,6 +369,15 @@ static void a_call_without_a_namespace_is_in_that_of_the_context(void **state)
     assert_int_equal(fake_api_asked(&rig->w->api, "/api/v1/namespaces/apps/configmaps/x"), 1);
 }
 
+static void a_kind_that_nobody_serves_is_not_asked_for_twice_in_a_moment(void **state)
+{
+    struct rig *rig = *state;
+    rig_open(rig, NULL);
+    rig_run(rig, "apiVersion: example.com/v1\nkind: Foo\nmetadata: {name: a}\n", "");
+    says(rig, "no matches for kind \\\"Foo\\\" in version \\\"example.com/v1\\\"");
+    assert_int_equal(sent(rig, "GET"), 2); /* /api and /apis */
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 
 int main(void)
@@ -392,6 +401,7 @@ int main(void)
         TEST(a_dry_run_takes_out_what_would_go_and_not_the_way_to_it),
         TEST(a_call_without_a_namespace_is_in_that_of_the_context),
         TEST(queued_ones_are_cancelled_and_drained),
+        TEST(a_kind_that_nobody_serves_is_not_asked_for_twice_in_a_moment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
