@@ -1,5 +1,6 @@
 /* ctx-internal.h: what the files of ctx share: ctx.c is the object, each other one a set of primitives that
- * its first line names. A primitive is a C function whose first upvalue is the scope that it speaks through. */
+ * its first line names. A primitive is a C function whose first upvalue is the scope that it speaks through.
+ */
 #pragma once
 
 #include "base/buf.h"
