@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "cli/demo-child.h"
 #include "exec/execution.h"
+#include "io/history.h"
 #include "io/redact.h"
 #include "kube/cluster.h"
 #include "kube/kubeconfig.h"
@@ -82,6 +83,27 @@ static bool host_wants_demo(const struct host_options *options)
     return !found && why.code == ERR_NOT_FOUND;
 }
 
+/* A host that cannot keep anything is still one that can run things. */
+static void host_open_history(struct host *host, const struct history_settings *settings)
+{
+    struct err err;
+    if (!settings->dir)
+        return;
+    host->history = history_open(
+        &(struct history_options){
+            .loop = host->loop,
+            .dir = settings->dir,
+            .executions = settings->executions,
+            .days = settings->days,
+            .journal_bytes = settings->journal,
+        },
+        &err);
+    if (!host->history)
+        log_error("no history: %s; executions are kept in memory only, until that is mended and the host is "
+                  "started again",
+                  err.text);
+}
+
 int host_open(struct host *host, const struct host_options *options, struct err *err)
 {
     *host = (struct host){0};
@@ -112,6 +134,7 @@ int host_open(struct host *host, const struct host_options *options, struct err 
                      err);
     if (!host->clusters)
         return -1;
+    host_open_history(host, &options->history);
     host->executions = executions_new(&(struct executions_options){
         .loop = host->loop,
         .clusters = host->clusters,
@@ -119,6 +142,10 @@ int host_open(struct host *host, const struct host_options *options, struct err 
         .redactor = host->redactor,
         .max_running = options->max_running,
         .shell = options->shell,
+        .history = host->history,
+        .max_kept = options->history.executions,
+        .tail_lines = options->history.tail_lines,
+        .tail_bytes = options->history.tail_bytes,
     });
     return 0;
 }
@@ -127,6 +154,7 @@ int host_close(struct host *host)
 {
     if (host->executions)
         executions_free(host->executions);
+    history_close(host->history);
     if (host->clusters)
         clusters_free(host->clusters);
     if (host->packs)

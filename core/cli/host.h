@@ -1,6 +1,7 @@
 /* host.h: the pieces of a host put together: what serve and an apply in its own process share. */
 #pragma once
 
+#include "cli/history-settings.h"
 #include "exec/shell.h"
 
 #include <stdbool.h>
@@ -9,6 +10,7 @@ struct clusters;
 struct err;
 struct demo_child;
 struct executions;
+struct history;
 struct loop;
 struct packs;
 struct redactor;
@@ -22,6 +24,7 @@ struct host_options {
      * where no cluster is named or found, or, with demo_always, in any case. */
     const char *demo_data;
     bool demo_always;
+    struct history_settings history; /* zeroed: none */
 };
 
 /* main's one struct. */
@@ -30,6 +33,7 @@ struct host {
     struct redactor *redactor;
     struct clusters *clusters;
     struct packs *packs;
+    struct history *history; /* NULL: off, or the disk refuses it */
     struct executions *executions;
     struct demo_child *demo; /* where this host has started one */
 };

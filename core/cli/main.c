@@ -111,6 +111,7 @@ static int run_command(const struct command *c, char **argv)
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit on files is an error like a full disk */
     if (argc < 2) {
         print_commands(stderr);
         return EXIT_USAGE;

@@ -25,6 +25,7 @@ struct serve {
     struct data_lock *lock;
     char *own_scripts; /* the configuration folder's, where --scripts is not said */
     char *demo_data;   /* the demo cluster's folder, in the data folder */
+    char *data;
     struct host host;
     struct server *server;
     struct signal_watch *term, *interrupt, *hangup;
@@ -84,6 +85,8 @@ static int serve_settings(const struct flags *flags, struct host_options *option
         .scripts = flag_list(flags, "scripts"),
         .max_running = (unsigned)most,
     };
+    if (history_settings_read(flags, &options->history, err))
+        return -1;
     /* Before anything is started: a typo should not cost a demo cluster. */
     if (settings_shell(flags, &options->shell, err) ||
         server_check_listen(flag_value(flags, "listen"), flag_value(flags, "metrics-listen"), err))
@@ -111,7 +114,7 @@ static int serve_lock(struct serve *s, const struct flags *flags, struct err *er
     s->lock = data_lock_take(dir, err);
     if (s->lock)
         s->demo_data = mem_printf("%s/demo", dir);
-    free(dir);
+    s->data = dir;
     return s->lock ? 0 : -1;
 }
 
@@ -171,6 +174,8 @@ static int serve_run(const struct flags *flags)
         return command_fail(EXIT_USAGE, "%s", err.text);
     serve_own_scripts(&s, &options, own_scripts);
     options.demo_data = s.demo_data;
+    if (options.history.dir)
+        options.history.dir = s.data;
     options.demo_always = flag_on(flags, "demo");
     if (host_open(&s.host, &options, &err) || serve_listen(&s, flags, &err)) {
         code = command_fail(EXIT_USAGE, "%s", err.text);
@@ -188,6 +193,7 @@ static int serve_run(const struct flags *flags)
     data_lock_release(s.lock);
     free(s.own_scripts);
     free(s.demo_data);
+    free(s.data);
     return code;
 }
 

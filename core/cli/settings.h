@@ -57,6 +57,37 @@
          "where /metrics, /healthz and /readyz alone are served too, to whoever asks",                       \
          NULL,                                                                                               \
          "metricsListen"},                                                                                   \
+        {"history",                                                                                          \
+         0,                                                                                                  \
+         FLAG_VALUE,                                                                                         \
+         "on|off",                                                                                           \
+         "keep executions in the data folder, beyond the end of the host",                                   \
+         "on",                                                                                               \
+         "history.enabled"},                                                                                 \
+        {"history-executions",                                                                               \
+         0,                                                                                                  \
+         FLAG_VALUE,                                                                                         \
+         "N",                                                                                                \
+         "ended executions that are kept; the oldest go first",                                              \
+         "1000",                                                                                             \
+         "history.executions"},                                                                              \
+        {"history-days", 0, FLAG_VALUE, "N", "days that they are kept", "30", "history.days"},               \
+        {"history-journal",                                                                                  \
+         0,                                                                                                  \
+         FLAG_VALUE,                                                                                         \
+         "SIZE",                                                                                             \
+         "of one execution on disk; its middle goes first",                                                  \
+         "64MiB",                                                                                            \
+         "history.journal"},                                                                                 \
+        {"history-tail-lines",                                                                               \
+         0,                                                                                                  \
+         FLAG_VALUE,                                                                                         \
+         "N",                                                                                                \
+         "newest lines of an execution in memory, where all are on disk",                                    \
+         "500",                                                                                              \
+         "history.tailLines"},                                                                               \
+        {"history-tail-bytes", 0, FLAG_VALUE, "SIZE", "their size at most", "1MiB",                          \
+         "history.tailBytes"},                                                                               \
         {"log", 0, FLAG_VALUE, "FORMAT", "text or json, on stderr", "text", "log"},                          \
         {"log-level", 0, FLAG_VALUE, "LEVEL", "debug, info, warn or error", "info", "logLevel"},             \
     {                                                                                                        \

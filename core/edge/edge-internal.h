@@ -94,6 +94,9 @@ void server_adopt(struct server *server, int fd, bool metrics);
 
 /* ---- exchange.c: one request, one answer ---- */
 
+/* Appends a piece to `out`, some 64 KiB, or nothing where it has looked long enough. False at the end. */
+typedef bool exchange_more_fn(void *source, struct buf *out);
+
 struct exchange {
     struct connection *connection;
     const struct http_route *route; /* NULL: refused */
@@ -109,6 +112,10 @@ struct exchange {
     struct buf out;      /* LWS_PRE bytes of room, then header and body */
     size_t sent;
     char *kept; /* what a route wants to know when it has what it waited for */
+    /* An answer of unknown length, in pieces: the next one is asked for when the last is sent. */
+    exchange_more_fn *more; /* NULL: `out` is all that comes */
+    void *source;
+    loop_fn *source_free;
     /* What the answer waits for. */
     struct kube_call *call;
     struct timer *timer;
@@ -133,6 +140,9 @@ int exchange_number(struct exchange *x, const char *name, uint64_t least, uint64
 /* The answer; takes the body's bytes over. */
 void exchange_send(struct exchange *x, int status, const char *type, struct buf *body);
 void exchange_send_json(struct exchange *x, int status, struct buf *body);
+/* 200 with what `more` gives, piece by piece; takes the source over. */
+void exchange_send_pieces(struct exchange *x, const char *type, exchange_more_fn *more, void *source,
+                          loop_fn *source_free);
 void exchange_fail(struct exchange *x, const struct err *err);
 void exchange_refuse(struct exchange *x, int status, const char *code, const char *extra,
                      const char *message);

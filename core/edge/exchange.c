@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXCHANGE_HEADER = 1024, EXCHANGE_PIECE = 64 * 1024 };
+enum { EXCHANGE_HEADER = 1024, EXCHANGE_PIECE = 64 * 1024, EXCHANGE_TURN_US = 4000 };
 
 /* Every answer has them. Scripts and styles only from files of our own, and nobody frames us. */
 static const char exchange_always[] =
@@ -203,6 +203,8 @@ void exchange_free(struct exchange **exchange)
     if (x->job)
         job_forget(&x->job, x->job_dispose);
     plan_cancel(&x->plan);
+    if (x->source)
+        x->source_free(x->source);
     free(x->path);
     free(x->kept);
     buf_free(&x->query);
@@ -249,25 +251,44 @@ int exchange_number(struct exchange *x, const char *name, uint64_t least, uint64
 /* Nothing that is said here is kept by a cache, unless somebody says so. */
 static const char exchange_no_store[] = "Cache-Control: no-store\r\n";
 
+/* The head of an answer; `length` is the header that tells how long the body is. */
+static void exchange_head(struct exchange *x, int status, const char *type, const char *cache,
+                          const char *extra, const char *length)
+{
+    if (buf_reserve(&x->out, LWS_PRE + EXCHANGE_HEADER))
+        x->out.len = LWS_PRE;
+    buf_printf(&x->out, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\n%s\r\n%s%s%s%s\r\n", status,
+               exchange_status_text(status), type, length, exchange_always, cache, extra,
+               x->close ? "Connection: close\r\n" : "");
+    x->sent = LWS_PRE;
+    x->ready = true;
+    lws_callback_on_writable(x->connection->wsi);
+}
+
 static void exchange_answer(struct exchange *x, int status, const char *type, const char *cache,
                             const char *extra, struct buf *body)
 {
-    struct lws *wsi = x->connection->wsi;
-    if (!x->ready && wsi) {
-        if (buf_reserve(&x->out, LWS_PRE + EXCHANGE_HEADER))
-            x->out.len = LWS_PRE;
-        buf_printf(&x->out, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s%s%s%s\r\n",
-                   status, exchange_status_text(status), type, body->len, exchange_always, cache, extra,
-                   x->close ? "Connection: close\r\n" : "");
+    char length[64];
+    if (!x->ready && x->connection->wsi) {
+        snprintf(length, sizeof(length), "Content-Length: %zu", body->len);
+        exchange_head(x, status, type, cache, extra, length);
         if (!x->head)
             buf_append(&x->out, body->data, body->len);
         if (body->failed)
             x->out.failed = true;
-        x->sent = LWS_PRE;
-        x->ready = true;
-        lws_callback_on_writable(wsi);
     }
     buf_free(body);
+}
+
+void exchange_send_pieces(struct exchange *x, const char *type, exchange_more_fn *more, void *source,
+                          loop_fn *source_free)
+{
+    x->source = source;
+    x->source_free = source_free;
+    if (x->ready || !x->connection->wsi)
+        return;
+    exchange_head(x, 200, type, exchange_no_store, "", "Transfer-Encoding: chunked");
+    x->more = x->head ? NULL : more;
 }
 
 void exchange_send(struct exchange *x, int status, const char *type, struct buf *body)
@@ -302,11 +323,30 @@ void exchange_fail(struct exchange *x, const struct err *err)
     exchange_refuse(x, edge_status(err->code), err_code_name(err->code), "", err->text);
 }
 
-int exchange_pump(struct exchange *x)
+/* The next piece as a chunk in `out`; an empty chunk is the end. */
+static void exchange_next_piece(struct exchange *x)
+{
+    struct buf piece = {0};
+    bool more = x->more(x->source, &piece);
+    x->out.len = x->sent = LWS_PRE;
+    if (piece.len) {
+        buf_printf(&x->out, "%zx\r\n", piece.len);
+        buf_append(&x->out, piece.data, piece.len);
+        buf_puts(&x->out, "\r\n");
+    }
+    if (!more) {
+        buf_puts(&x->out, "0\r\n\r\n");
+        x->more = NULL;
+    }
+    if (piece.failed)
+        x->out.failed = true;
+    buf_free(&piece);
+}
+
+/* 1: all of `out` is sent. */
+static int exchange_write(struct exchange *x)
 {
     struct lws *wsi = x->connection->wsi;
-    if (x->out.failed || !wsi)
-        return -1;
     while (x->sent < x->out.len) {
         if (lws_send_pipe_choked(wsi)) {
             lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, EDGE_SEND_S);
@@ -321,4 +361,21 @@ int exchange_pump(struct exchange *x)
         x->sent += n;
     }
     return 1;
+}
+
+int exchange_pump(struct exchange *x)
+{
+    uint64_t began = clock_mono_us();
+    for (;;) {
+        if (x->out.failed || !x->connection->wsi)
+            return -1;
+        int rc = exchange_write(x);
+        if (rc <= 0 || !x->more)
+            return rc;
+        if (clock_mono_us() - began > EXCHANGE_TURN_US) {
+            lws_callback_on_writable(x->connection->wsi);
+            return 0;
+        }
+        exchange_next_piece(x);
+    }
 }

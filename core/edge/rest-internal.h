@@ -6,6 +6,7 @@
 struct cluster;
 struct cluster_status;
 struct clusters;
+struct execution;
 struct json_span;
 struct kube_answer;
 struct kube_kind;
@@ -24,6 +25,16 @@ static inline struct server *rest_server(const struct exchange *x)
 /* Reads the body as a start request, a large one on the pool, and gives it to `begin`, which takes it over
  * and answers; one that cannot be read is answered. */
 void rest_read_start(struct exchange *x, void (*begin)(struct exchange *x, struct start_request *request));
+
+/* A query parameter that is one of the words (NULL ends them), or NULL where it is not said. -1 when it was
+ * answered with 400. */
+int rest_word(struct exchange *x, const char *name, const char *const *words, const char **out);
+/* The execution that the query names; NULL when that was answered. */
+struct execution *rest_execution(struct exchange *x);
+
+/* ---- rest-logs.c ---- */
+
+void rest_logs(struct exchange *x);
 
 /* ---- rest-plan.c ---- */
 

@@ -4,7 +4,6 @@
 #include "edge/edge-internal.h"
 #include "edge/panel.h"
 #include "exec/execution.h"
-#include "exec/journal.h"
 #include "exec/request.h"
 #include "guard/rbac.h"
 #include "script/pack.h"
@@ -24,7 +23,7 @@ static bool rest_one_of(const char *text, const char *const *words)
     return false;
 }
 
-static int rest_word(struct exchange *x, const char *name, const char *const *words, const char **out)
+int rest_word(struct exchange *x, const char *name, const char *const *words, const char **out)
 {
     struct err err;
     *out = exchange_param(x, name);
@@ -160,8 +159,7 @@ static void rest_start(struct exchange *x)
     rest_read_start(x, rest_start_begin);
 }
 
-/* The execution that the query names; NULL when that was answered. */
-static struct execution *rest_execution(struct exchange *x)
+struct execution *rest_execution(struct exchange *x)
 {
     struct err err;
     const char *id = exchange_param(x, "executionId");
@@ -182,38 +180,6 @@ static struct execution *rest_execution(struct exchange *x)
         return NULL;
     }
     return execution;
-}
-
-static void rest_logs(struct exchange *x)
-{
-    static const char *const streams[] = {"stdout", "stderr", NULL};
-    struct buf body = {0};
-    struct json_writer w = JSON_WRITER(&body);
-    struct err err;
-    const char *stream;
-    uint64_t after, limit;
-    struct execution *execution = rest_execution(x);
-    if (!execution || exchange_number(x, "afterSeq", 0, INT64_MAX, 0, &after) ||
-        exchange_number(x, "limit", 1, 10000, 500, &limit) || rest_word(x, "stream", streams, &stream))
-        return;
-    /* Better no answer than all lines to one who asked for some. */
-    if (exchange_param(x, "q") || exchange_param(x, "format")) {
-        err_code(&err, ERR_BAD_REQUEST, "this host does not know q and format for logs yet");
-        exchange_fail(x, &err);
-        return;
-    }
-    jsonw_begin_object(&w);
-    jsonw_member(&w, "executionId", execution_id(execution));
-    jsonw_key(&w, "logs");
-    uint64_t first = journal_write_logs(execution_journal(execution), after, (size_t)limit, stream, &body);
-    w.comma = true;
-    if (first) {
-        jsonw_member_bool(&w, "truncated", true);
-        jsonw_key(&w, "firstSeq");
-        jsonw_uint(&w, first);
-    }
-    jsonw_end_object(&w);
-    exchange_send_json(x, 200, &body);
 }
 
 static void rest_cancel(struct exchange *x)

@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/json-span.h"
 #include "base/json-write.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -11,6 +12,7 @@
 #include "exec/lines.h"
 #include "exec/request.h"
 #include "guard/rbac.h"
+#include "io/history.h"
 #include "io/redact.h"
 #include "loop/loop.h"
 #include "script/pack.h"
@@ -65,6 +67,9 @@ struct execution *execution_new(struct executions *set, struct start_request *re
     ex->outcome = "";
     ex->error = mem_str("");
     ex->started = ex->last_line = clock_wall_ms();
+    ex->mode = request->dry_run ? "dry-run" : "apply";
+    ex->source = start_request_is_kubernetes(request) ? "kubectl-equivalent" : "shell";
+    ex->command = start_request_is_command(request);
     return ex;
 }
 
@@ -97,6 +102,8 @@ void execution_drop(struct execution *ex)
     execution_abandon(ex);
     if (ex->pack)
         pack_drop(ex->pack);
+    if (ex->record)
+        map_remove(ex->set->past, ex->id);
     if (ex->journal)
         journal_free(ex->journal);
     start_request_free(ex->request);
@@ -105,6 +112,8 @@ void execution_drop(struct execution *ex)
     free(ex->label);
     free(ex->error);
     free(ex->cancelled_by);
+    free(ex->record);
+    free(ex->search);
     free(ex);
 }
 
@@ -145,7 +154,7 @@ struct images *execution_images(struct execution *ex)
 
 struct execution *execution_other(const struct execution *ex, const char *id)
 {
-    return executions_find(ex->set, id);
+    return map_get(ex->set->by_id, id);
 }
 
 const struct user *execution_user(const struct execution *ex)
@@ -177,17 +186,12 @@ bool execution_cancelled(const struct execution *ex)
 
 const char *execution_mode(const struct execution *ex)
 {
-    return ex->request->dry_run ? "dry-run" : "apply";
+    return ex->mode;
 }
 
 const char *execution_status_name(enum execution_status status)
 {
     return execution_states[status];
-}
-
-static const char *execution_source(const struct execution *ex)
-{
-    return start_request_is_kubernetes(ex->request) ? "kubectl-equivalent" : "shell";
 }
 
 static struct event execution_event(const struct execution *ex, enum event_type type)
@@ -196,7 +200,7 @@ static struct event execution_event(const struct execution *ex, enum event_type 
         .type = type,
         .time = clock_wall_ms(),
         .mode = execution_mode(ex),
-        .source_label = execution_source(ex),
+        .source_label = ex->source,
     };
 }
 
@@ -270,30 +274,19 @@ static void execution_reap(void *arg)
     executions_one_ended(ex);
 }
 
-void execution_finish(struct execution *ex, const struct execution_end *end)
+void execution_conclude(struct execution *ex, const struct execution_end *end, enum err_code code,
+                        int64_t completed)
 {
-    if (execution_ended(ex))
-        return;
-    bool ok = end->exit_code == 0 && str_empty(end->error) && !ex->cancelled_by;
-    struct buf why = {0};
-    if (ex->cancelled_by)
-        buf_printf(&why, "cancelled by %s", ex->cancelled_by);
-    else if (!ok)
-        buf_puts(&why, str_or(end->error, "failed"));
-    free(ex->error);
-    ex->error = execution_masked(ex, buf_str(&why));
-    buf_free(&why);
-    ex->outcome = ex->cancelled_by ? "cancelled" : ok ? "succeeded" : "failed";
+    bool ok = str_eq(ex->outcome, "succeeded");
     execution_set_status(ex, ok ? EXECUTION_SUCCEEDED : EXECUTION_FAILED);
-    executions_count_end(ex);
     struct event e = execution_event(ex, EVENT_COMPLETE);
     e.complete.status = execution_status_name(ex->status);
     e.complete.outcome = ex->outcome;
     e.complete.error = ex->error;
-    e.complete.code = ok ? "" : ex->cancelled_by ? err_code_name(ERR_CANCELLED) : err_code_name(end->code);
+    e.complete.code = ok ? "" : err_code_name(code);
     e.complete.started = ex->started;
-    e.complete.completed = e.time;
-    e.complete.exit_code = ex->cancelled_by ? 130 : end->exit_code;
+    e.complete.completed = completed;
+    e.complete.exit_code = end->exit_code;
     e.complete.signal = end->signal;
     e.complete.changed = end->changed;
     e.complete.documents = end->documents;
@@ -303,6 +296,27 @@ void execution_finish(struct execution *ex, const struct execution_end *end)
     journal_end(ex->journal);
     ex->end = e;
     ex->end.complete.documents = NULL;
+    execution_save(ex);
+}
+
+void execution_finish(struct execution *ex, const struct execution_end *end)
+{
+    if (execution_ended(ex))
+        return;
+    bool ok = end->exit_code == 0 && str_empty(end->error) && !ex->cancelled_by;
+    struct execution_end ended = *end;
+    struct buf why = {0};
+    if (ex->cancelled_by)
+        buf_printf(&why, "cancelled by %s", ex->cancelled_by);
+    else if (!ok)
+        buf_puts(&why, str_or(end->error, "failed"));
+    free(ex->error);
+    ex->error = execution_masked(ex, buf_str(&why));
+    buf_free(&why);
+    ex->outcome = ex->cancelled_by ? "cancelled" : ok ? "succeeded" : "failed";
+    ended.exit_code = ex->cancelled_by ? 130 : end->exit_code;
+    execution_conclude(ex, &ended, ex->cancelled_by ? ERR_CANCELLED : end->code, clock_wall_ms());
+    executions_count_end(ex);
     ex->reap = loop_defer(ex->set->options.loop, execution_reap, ex);
 }
 
@@ -318,6 +332,7 @@ static void execution_begin_now(void *arg)
 
 void execution_plan(struct execution *ex)
 {
+    execution_save(ex);
     execution_set_status(ex, EXECUTION_PLANNED);
 }
 
@@ -341,15 +356,15 @@ const char *execution_starter(const struct execution *ex)
 
 bool execution_is_command(const struct execution *ex)
 {
-    return start_request_is_command(ex->request);
+    return ex->command;
 }
 
 bool execution_visible(const struct execution *ex, const struct user *user)
 {
-    return execution_shown(ex->user.name, execution_is_command(ex), user);
+    return execution_shown(ex->user.name, ex->command, user);
 }
 
-/* What was asked for is shown like anything else: masked. */
+/* What was asked for is shown like anything else: masked. An earlier host's stands in its record. */
 static void execution_write_asked(const struct execution *ex, struct json_writer *w, const char *key,
                                   const char *text)
 {
@@ -358,9 +373,27 @@ static void execution_write_asked(const struct execution *ex, struct json_writer
     free(masked);
 }
 
+static void execution_write_target(const struct execution *ex, struct json_writer *w)
+{
+    static const char *const keys[] = {"context", "namespace", "resource", "action"};
+    const struct start_request *r = ex->request;
+    const char *const texts[] = {r ? r->context : "", r ? r->namespace_ : "", r ? r->resource : "",
+                                 r ? r->action : ""};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        struct json_span old = {0};
+        if (ex->record)
+            old = json_span_member((struct json_span){ex->record, strlen(ex->record)}, keys[i]);
+        if (old.at) {
+            jsonw_key(w, keys[i]);
+            jsonw_raw(w, old.at, old.len);
+        } else {
+            execution_write_asked(ex, w, keys[i], texts[i]);
+        }
+    }
+}
+
 void execution_write_record(const struct execution *ex, struct json_writer *w)
 {
-    const struct start_request *r = ex->request;
     char time[CLOCK_TEXT];
     jsonw_begin_object(w);
     jsonw_member(w, "executionId", ex->id);
@@ -375,13 +408,54 @@ void execution_write_record(const struct execution *ex, struct json_writer *w)
     }
     jsonw_member(w, "label", ex->label);
     jsonw_member(w, "mode", execution_mode(ex));
-    jsonw_member(w, "sourceLabel", execution_source(ex));
+    jsonw_member(w, "sourceLabel", ex->source);
     jsonw_member(w, "user", ex->user.name);
-    execution_write_asked(ex, w, "context", r->context);
-    execution_write_asked(ex, w, "namespace", r->namespace_);
-    execution_write_asked(ex, w, "resource", r->resource);
-    execution_write_asked(ex, w, "action", r->action);
+    execution_write_target(ex, w);
     jsonw_member(w, "outcome", ex->outcome);
     jsonw_member(w, "error", ex->error);
     jsonw_end_object(w);
+}
+
+/* What a free text is looked for in, a line each. */
+static void execution_search_text(const struct execution *ex, struct buf *out)
+{
+    const struct start_request *r = ex->request;
+    buf_printf(out, "%s\n%s\n%s\n", ex->id, ex->label, ex->error);
+    if (!r) {
+        buf_puts(out, ex->search);
+        return;
+    }
+    const char *const asked[] = {r->namespace_, r->resource, r->name};
+    for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+        event_mask(ex->set->options.redactor, asked[i], out);
+        buf_putc(out, '\n');
+    }
+}
+
+void execution_save(struct execution *ex)
+{
+    struct buf record = {0}, search = {0};
+    struct json_writer w = JSON_WRITER(&record);
+    if (!ex->set->options.history)
+        return;
+    execution_write_record(ex, &w);
+    execution_search_text(ex, &search);
+    struct history_row row = {
+        .number = ex->number,
+        .id = ex->id,
+        .user = ex->user.name,
+        .status = execution_status_name(ex->status),
+        .mode = ex->mode,
+        .search = buf_str(&search),
+        .record = buf_str(&record),
+        .started = ex->started,
+        .ended = execution_ended(ex),
+        .command = ex->command,
+        .last_seq = journal_last(ex->journal),
+        .whole_from = journal_whole_from(ex->journal),
+    };
+    if (!record.failed && !search.failed)
+        history_put(ex->set->options.history, &row);
+    buf_free(&record);
+    buf_free(&search);
 }

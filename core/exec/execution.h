@@ -17,6 +17,7 @@
 struct clusters;
 struct executions;
 struct execution;
+struct history;
 struct journal;
 struct json_writer;
 struct loop;
@@ -34,6 +35,10 @@ struct executions_options {
      * 0: 256 MiB each. */
     size_t max_bytes;
     struct shell shell; /* what commands may do */
+    /* Where all of it is kept beyond the end of this host; NULL: in memory only. Its owner frees it after the
+     * executions. */
+    struct history *history;
+    size_t tail_lines, tail_bytes; /* of a journal that is stored, in memory; 0: the defaults */
 };
 
 struct executions *executions_new(const struct executions_options *options);
@@ -45,6 +50,8 @@ void executions_free(struct executions *executions); /* ends what still runs, at
 struct execution *executions_start(struct executions *executions, struct start_request *request,
                                    const struct user *user, struct err *err);
 
+/* Of this host, or kept from an earlier one: that is there until the end of the turn, or as long as it is
+ * kept. NULL where there is none. */
 struct execution *executions_find(struct executions *executions, const char *id);
 
 /* Which executions, newest first. Empty fields ask for all. */

@@ -1,5 +1,4 @@
 #include "base/clock.h"
-#include "base/json-write.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -10,6 +9,7 @@
 #include "exec/kubectl.h"
 #include "exec/request.h"
 #include "guard/rbac.h"
+#include "io/history.h"
 #include "loop/loop.h"
 #include "script/pack.h"
 
@@ -22,7 +22,10 @@ enum {
     QUEUED_DEFAULT = 1000,
     KEPT_DEFAULT = 1000,
     BYTES_DEFAULT = 256 * 1024 * 1024,
+    HOUR_MS = 3600 * 1000,
 };
+
+static void executions_hour(void *arg);
 
 struct executions *executions_new(const struct executions_options *options)
 {
@@ -41,6 +44,13 @@ struct executions *executions_new(const struct executions_options *options)
     TAILQ_INIT(&set->all);
     TAILQ_INIT(&set->queued);
     set->by_id = map_new();
+    set->past = map_new();
+    set->next = 1;
+    if (set->options.history) {
+        past_recover(set);
+        set->hourly = timer_repeat(set->options.loop, HOUR_MS, executions_hour, set);
+        executions_hour(set);
+    }
     return set;
 }
 
@@ -52,8 +62,11 @@ void executions_free(struct executions *set)
         execution_abandon(ex);
         execution_drop(ex);
     }
+    past_free(set);
     timer_stop(&set->drain_limit);
+    timer_stop(&set->hourly);
     deferred_cancel(&set->drain_done);
+    deferred_cancel(&set->trim);
     map_free(set->by_id, NULL);
     free(set);
 }
@@ -89,12 +102,40 @@ static size_t executions_bytes_of(const struct execution *ex)
     return journal_bytes(ex->journal) + start_request_bytes(ex->request) + ex->images.bytes;
 }
 
+/* Its row has gone, and its files will. */
+static void executions_gone(void *arg, uint64_t number)
+{
+    struct executions *set = arg;
+    struct execution *ex = TAILQ_LAST(&set->all, execution_list);
+    while (ex && ex->number < number)
+        ex = TAILQ_PREV(ex, execution_list, link);
+    if (ex && ex->number == number && !ex->active && !ex->queued)
+        executions_forget(set, ex);
+}
+
+static void executions_trim(void *arg)
+{
+    struct executions *set = arg;
+    set->trim = NULL;
+    if (history_trim(set->options.history, executions_gone, set))
+        set->trim = loop_defer(set->options.loop, executions_trim, set);
+}
+
+static void executions_hour(void *arg)
+{
+    struct executions *set = arg;
+    if (!set->trim)
+        executions_trim(set);
+}
+
 /* Ended ones go, oldest first, while there are too many or they hold too much memory. */
 static void executions_evict(struct executions *set)
 {
     const struct executions_options *o = &set->options;
     size_t bytes = 0;
     struct execution *ex, *older;
+    if (set->options.history && !set->trim)
+        executions_trim(set);
     TAILQ_FOREACH(ex, &set->all, link)
     bytes += ex->active || ex->queued ? 0 : executions_bytes_of(ex);
     for (ex = TAILQ_LAST(&set->all, execution_list); ex; ex = older) {
@@ -146,11 +187,24 @@ void executions_one_ended(struct execution *ex)
     executions_check_drained(set);
 }
 
+static int executions_seen(void *arg, const struct history_row *row)
+{
+    (void)arg;
+    (void)row;
+    return 1;
+}
+
+static bool executions_id_taken(struct executions *set, const char *id)
+{
+    struct history *history = set->options.history;
+    return map_get(set->by_id, id) || (history && history_find(history, id, executions_seen, NULL));
+}
+
 static char *executions_make_id(struct executions *set)
 {
     for (int64_t now = clock_wall_ms();; now++) {
         char *id = mem_printf("exec-%" PRId64, now);
-        if (!map_get(set->by_id, id))
+        if (!executions_id_taken(set, id))
             return id;
         free(id);
     }
@@ -186,7 +240,7 @@ static int executions_admit(struct executions *set, struct start_request *r, con
 {
     if (set->draining)
         return err_code(err, ERR_BUSY, "this host is stopping and takes nothing new");
-    if (!str_empty(r->execution_id) && map_get(set->by_id, r->execution_id))
+    if (!str_empty(r->execution_id) && executions_id_taken(set, r->execution_id))
         return err_code(err, ERR_CONFLICT, "an execution %s exists already", r->execution_id);
     if (start_request_is_command(r) && executions_admit_command(set, r, err))
         return -1;
@@ -228,7 +282,13 @@ struct execution *executions_start(struct executions *set, struct start_request 
     }
     char *id = str_empty(request->execution_id) ? executions_make_id(set) : mem_str(request->execution_id);
     struct execution *ex = execution_new(set, request, user, id);
+    struct history *history = set->options.history;
     ex->journal = journal_new(set->options.loop, set->options.redactor, id);
+    ex->number = history ? history_number(history) : set->next++;
+    if (history) {
+        journal_store(ex->journal, history_archive(history), ex->number);
+        journal_set_tail(ex->journal, set->options.tail_lines, set->options.tail_bytes);
+    }
     TAILQ_INSERT_HEAD(&set->all, ex, link);
     set->kept++;
     map_put(set->by_id, id, ex);
@@ -242,7 +302,8 @@ struct execution *executions_start(struct executions *set, struct start_request 
 
 struct execution *executions_find(struct executions *set, const char *id)
 {
-    return map_get(set->by_id, id);
+    struct execution *ex = map_get(set->by_id, id);
+    return ex || !set->options.history ? ex : past_find(set, id);
 }
 
 size_t executions_running(const struct executions *set)
@@ -300,50 +361,4 @@ void executions_drain(struct executions *set, uint64_t ms, void (*done)(void *ar
         execution_cancel(ex, &host, NULL);
     set->drain_limit = timer_start(set->options.loop, ms, executions_drain_over, set);
     executions_check_drained(set);
-}
-
-static bool query_word(const char *wanted, const char *is)
-{
-    return str_empty(wanted) || str_eq(wanted, is);
-}
-
-static bool query_text(const struct execution *ex, const char *q)
-{
-    const struct start_request *r = ex->request;
-    const char *const texts[] = {ex->id, ex->label, ex->error, r->namespace_, r->resource, r->name};
-    if (str_empty(q))
-        return true;
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-        if (texts[i] && strcasestr(texts[i], q))
-            return true;
-    return false;
-}
-
-bool execution_matches(const struct execution *ex, const struct executions_query *query,
-                       const struct user *user)
-{
-    return execution_visible(ex, user) && query_word(query->status, execution_status_name(ex->status)) &&
-           query_word(query->mode, execution_mode(ex)) && query_word(query->user, ex->user.name) &&
-           ex->started >= query->since && query_text(ex, query->q);
-}
-
-int executions_write_list(struct executions *set, const struct executions_query *query,
-                          const struct user *user, struct json_writer *w, struct err *err)
-{
-    size_t left = query->limit ? query->limit : 50;
-    struct execution *ex = TAILQ_FIRST(&set->all);
-    if (!str_empty(query->before)) {
-        ex = map_get(set->by_id, query->before);
-        if (!ex)
-            return err_code(err, ERR_BAD_REQUEST, "before: no execution %s is kept here", query->before);
-        ex = TAILQ_NEXT(ex, link);
-    }
-    jsonw_begin_array(w);
-    for (; ex && left > 0; ex = TAILQ_NEXT(ex, link))
-        if (execution_matches(ex, query, user)) {
-            execution_write_record(ex, w);
-            left--;
-        }
-    jsonw_end_array(w);
-    return 0;
 }

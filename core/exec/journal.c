@@ -1,52 +1,21 @@
-#include "exec/journal.h"
-
-#include "base/json-span.h"
+#include "base/clock.h"
+#include "base/err.h"
 #include "base/json-write.h"
+#include "base/log.h"
 #include "base/mem.h"
-#include "base/str.h"
-#include "exec/event-json.h"
+#include "exec/journal-internal.h"
+#include "io/archive.h"
 #include "loop/loop.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
-struct entry {
-    char *json;
-    uint32_t len;
-    enum event_type type;
-};
-
-struct journal_view {
-    TAILQ_ENTRY(journal_view) link;
-    struct journal *journal;
-    uint64_t next;
-    void (*news)(void *arg);
-    void *arg;
-    struct deferred *told; /* news is on its way */
-    bool waiting;          /* in the list of those that have read everything */
-    struct buf gap;
-};
-
-TAILQ_HEAD(view_list, journal_view);
-
-enum { RING_ROOM = 16 }; /* at first */
-
-struct journal {
-    struct loop *loop;
-    struct event_door door;
-    char *id;
-    /* The tail: a ring of `room` entries (a power of two), `count` of them used, the first one with seq
-     * `first`. */
-    struct entry *ring;
-    size_t room, head, count, bytes;
-    uint64_t first;
-    bool ended;
-    struct buf scratch;
-    /* Views that have read everything: only these are told of something new, so an event costs
-     * nothing for a viewer that lags. */
-    struct view_list waiting;
+enum {
+    RING_ROOM = 16,            /* at first */
+    JOURNAL_RETRY_MS = 1000,   /* after the disk refused */
+    JOURNAL_SMALL_BYTES = 4096 /* so much of one that has ended is not worth a read */
 };
 
 struct journal *journal_new(struct loop *loop, struct redactor *redactor, const char *execution_id)
@@ -58,23 +27,23 @@ struct journal *journal_new(struct loop *loop, struct redactor *redactor, const 
     j->first = 1;
     j->room = RING_ROOM;
     j->ring = mem_new(j->room * sizeof(*j->ring));
+    j->tail_lines = JOURNAL_STORED_LINES;
+    j->tail_bytes = JOURNAL_STORED_BYTES;
     TAILQ_INIT(&j->waiting);
     return j;
 }
 
 void journal_free(struct journal *j)
 {
+    deferred_cancel(&j->flush);
+    journal_flush(j);
+    segments_free(j->segments);
     for (size_t i = 0; i < j->count; i++)
         free(j->ring[(j->head + i) & (j->room - 1)].json);
     free(j->ring);
     free(j->id);
     buf_free(&j->scratch);
     free(j);
-}
-
-static struct entry *journal_entry(const struct journal *j, uint64_t seq)
-{
-    return &j->ring[(j->head + (size_t)(seq - j->first)) & (j->room - 1)];
 }
 
 static void journal_forget_oldest(struct journal *j)
@@ -119,20 +88,115 @@ static void journal_tell(struct journal *j)
     }
 }
 
+/* ---- on disk ---- */
+
+void journal_store(struct journal *j, struct archive *archive, uint64_t number)
+{
+    j->archive = archive;
+    j->segments = segments_new(archive, number);
+}
+
+void journal_set_tail(struct journal *j, size_t lines, size_t bytes)
+{
+    j->tail_lines = lines ? lines : JOURNAL_STORED_LINES;
+    j->tail_bytes = bytes ? bytes : JOURNAL_STORED_BYTES;
+}
+
+static void journal_open(struct journal *j, struct archive *archive, uint64_t number)
+{
+    struct err err;
+    j->archive = archive;
+    j->segments = segments_load(archive, number, &err);
+    if (j->segments)
+        return;
+    log_warn("the journal of %s cannot be read: %s", j->id, err.text);
+    j->segments = segments_new(archive, number);
+}
+
+void journal_load(struct journal *j, struct archive *archive, uint64_t number, uint64_t last,
+                  uint64_t whole_from)
+{
+    journal_open(j, archive, number);
+    segments_set_whole_from(j->segments, whole_from);
+    j->written = last;
+    j->first = last + 1;
+    j->ended = true;
+}
+
+void journal_resume(struct journal *j, struct archive *archive, uint64_t number, struct buf *line)
+{
+    journal_open(j, archive, number);
+    j->written = segments_mend(j->segments, line);
+    j->first = j->written + 1;
+}
+
+/* Those that are in memory only, from the oldest on, a batch. */
+static int journal_write(struct journal *j, struct err *err)
+{
+    struct iovec lines[ARCHIVE_LINES_AT_ONCE];
+    uint64_t from = j->written + 1 > j->first ? j->written + 1 : j->first;
+    uint64_t last = journal_last(j);
+    size_t n = 0;
+    for (uint64_t seq = from; seq <= last && n < ARCHIVE_LINES_AT_ONCE; seq++) {
+        const struct entry *e = journal_entry(j, seq);
+        lines[n++] = (struct iovec){.iov_base = e->json, .iov_len = e->len + 1};
+    }
+    if (segments_append(j->segments, from, lines, n, err))
+        return -1;
+    j->written = from + n - 1;
+    return 0;
+}
+
+void journal_flush(struct journal *j)
+{
+    struct err err;
+    if (!j->segments || j->written >= journal_last(j) || (j->retry_at && clock_mono_ms() < j->retry_at))
+        return;
+    j->retry_at = 0;
+    while (j->written < journal_last(j))
+        if (journal_write(j, &err)) {
+            archive_refused(j->archive, &err);
+            j->retry_at = clock_mono_ms() + JOURNAL_RETRY_MS;
+            return;
+        }
+    archive_took(j->archive);
+}
+
+static void journal_flush_turn(void *arg)
+{
+    struct journal *j = arg;
+    j->flush = NULL;
+    journal_flush(j);
+}
+
+/* ---- what is said ---- */
+
+/* What is stored leaves the memory early; what is not, only when the memory is at its bound. */
+static void journal_trim(struct journal *j)
+{
+    while (j->count > 1 && (j->bytes > j->tail_bytes || j->count > j->tail_lines)) {
+        if (j->segments && j->written < j->first)
+            journal_flush(j);
+        if ((!j->segments || j->written < j->first) && j->bytes <= JOURNAL_TAIL_BYTES)
+            return;
+        journal_forget_oldest(j);
+    }
+}
+
 uint64_t journal_append(struct journal *j, const struct event *event)
 {
     uint64_t seq = journal_last(j) + 1;
     event_write(&j->door, j->id, seq, event, &j->scratch);
     journal_make_room(j);
-    j->ring[(j->head + j->count) & (j->room - 1)] = (struct entry){
-        .json = mem_strn(buf_str(&j->scratch), j->scratch.len),
-        .len = (uint32_t)j->scratch.len,
-        .type = event->type,
-    };
+    struct entry *e = &j->ring[(j->head + j->count) & (j->room - 1)];
+    e->len = (uint32_t)j->scratch.len;
+    buf_putc(&j->scratch, '\n');
+    e->json = mem_strn(buf_str(&j->scratch), j->scratch.len);
     j->count++;
-    j->bytes += j->scratch.len;
-    while (j->bytes > JOURNAL_TAIL_BYTES && j->count > 1)
-        journal_forget_oldest(j);
+    j->bytes += e->len;
+    journal_trim(j);
+    if (j->segments && !j->flush)
+        j->flush = loop_defer(j->loop, journal_flush_turn, j);
     journal_tell(j);
     return seq;
 }
@@ -140,6 +204,14 @@ uint64_t journal_append(struct journal *j, const struct event *event)
 void journal_end(struct journal *j)
 {
     j->ended = true;
+    j->retry_at = 0;
+    deferred_cancel(&j->flush);
+    journal_flush(j);
+    if (j->segments)
+        segments_close(j->segments);
+    while (j->bytes > JOURNAL_SMALL_BYTES && j->segments && j->first <= j->written)
+        journal_forget_oldest(j);
+    buf_free(&j->scratch);
     journal_tell(j);
 }
 
@@ -148,9 +220,10 @@ uint64_t journal_last(const struct journal *j)
     return j->first + j->count - 1;
 }
 
-uint64_t journal_first(const struct journal *j)
+uint64_t journal_whole_from(const struct journal *j)
 {
-    return j->first;
+    bool stored = j->segments && (j->written + 1 >= j->first);
+    return stored ? segments_whole_from(j->segments) : j->first;
 }
 
 size_t journal_bytes(const struct journal *j)
@@ -158,11 +231,14 @@ size_t journal_bytes(const struct journal *j)
     return j->bytes;
 }
 
+/* ---- views ---- */
+
 struct journal_view *journal_view_open(struct journal *j, uint64_t after_seq, void (*news)(void *arg),
                                        void *arg)
 {
     struct journal_view *view = mem_new(sizeof(*view));
-    *view = (struct journal_view){.journal = j, .next = after_seq + 1, .news = news, .arg = arg};
+    *view = (struct journal_view){
+        .journal = j, .next = after_seq + 1, .file = after_seq == 0, .news = news, .arg = arg};
     view->told = loop_defer(j->loop, view_tell, view);
     return view;
 }
@@ -180,27 +256,106 @@ void journal_view_close(struct journal_view **at)
     free(view);
 }
 
-static const char *view_gap(struct journal_view *view, size_t *len)
+static const char *view_gap(struct journal_view *view, uint64_t to, size_t *len)
 {
-    struct journal *j = view->journal;
     struct json_writer w = JSON_WRITER(&view->gap);
     buf_clear(&view->gap);
     jsonw_begin_object(&w);
     jsonw_member(&w, "type", "gap");
-    jsonw_member(&w, "executionId", j->id);
+    jsonw_member(&w, "executionId", view->journal->id);
     jsonw_member_int(&w, "fromSeq", (int64_t)view->next);
-    jsonw_member_int(&w, "toSeq", (int64_t)j->first - 1);
+    jsonw_member_int(&w, "toSeq", (int64_t)to);
     jsonw_end_object(&w);
-    view->next = j->first;
+    view->next = to + 1;
+    view->file = 0;
     *len = view->gap.len;
     return buf_str(&view->gap);
+}
+
+bool journal_is_event(const char *id, uint64_t seq, const char *line, size_t len)
+{
+    /* As event_write() begins one; an id has nothing to escape. */
+    static const char before_id[] = "\",\"executionId\":\"", before_seq[] = "\",\"seq\":";
+    const char *at = len > 9 && memcmp(line, "{\"type\":\"", 9) == 0 ? line + 9 : NULL;
+    const char *end = line + len;
+    char number[32];
+    int digits = snprintf(number, sizeof(number), "%" PRIu64 ",", seq);
+    at = at ? memchr(at, '"', (size_t)(end - at)) : NULL;
+    size_t id_len = strlen(id),
+           need = sizeof(before_id) - 1 + id_len + sizeof(before_seq) - 1 + (size_t)digits;
+    if (!at || (size_t)(end - at) <= need || memcmp(at, before_id, sizeof(before_id) - 1) != 0)
+        return false;
+    at += sizeof(before_id) - 1;
+    if (memcmp(at, id, id_len) != 0 || memcmp(at + id_len, before_seq, sizeof(before_seq) - 1) != 0)
+        return false;
+    at += id_len + sizeof(before_seq) - 1;
+    return memcmp(at, number, (size_t)digits) == 0 && end[-1] == '}';
+}
+
+/* Where the view is in the files; false where its event is in none. */
+static bool view_find(struct journal_view *view)
+{
+    const struct segments *s = view->journal->segments;
+    uint64_t file = segments_file_of(s, view->next);
+    if (file && view->file == file)
+        return true;
+    int64_t offset = file ? segments_offset(s, file, view->next) : -1;
+    view->file = offset < 0 ? 0 : file;
+    view->offset = offset < 0 ? 0 : (uint64_t)offset;
+    return offset >= 0;
+}
+
+/* The next event, out of the files; NULL where it is not there, or no longer as it was written. */
+static const char *view_stored(struct journal_view *view, size_t *len)
+{
+    struct journal *j = view->journal;
+    struct archive_piece *piece = archive_piece(j->archive);
+    if (!view_find(view))
+        return NULL;
+    if (piece->owner != j->segments || piece->file != view->file || view->offset < piece->offset ||
+        view->offset >= piece->offset + piece->bytes.len) {
+        segments_read(j->segments, view->file, view->offset, &piece->bytes);
+        piece->owner = j->segments;
+        piece->file = view->file;
+        piece->offset = view->offset;
+    }
+    const char *line = piece->bytes.data + (view->offset - piece->offset);
+    size_t left = piece->bytes.len - (size_t)(view->offset - piece->offset);
+    const char *end = left ? memchr(line, '\n', left) : NULL;
+    if (!end || !journal_is_event(j->id, view->next, line, (size_t)(end - line)))
+        return NULL;
+    *len = (size_t)(end - line);
+    view->offset += *len + 1;
+    view->next++;
+    return line;
+}
+
+/* What is not in memory: from the files, or a gap up to what is there. */
+static const char *view_earlier(struct journal_view *view, size_t *len)
+{
+    struct journal *j = view->journal;
+    uint64_t to = j->first - 1;
+    if (j->segments) {
+        const char *event = view_stored(view, len);
+        if (event)
+            return event;
+        uint64_t after = segments_file_after(j->segments, view->next);
+        if (!j->damaged && !j->retry_at && view->next >= segments_whole_from(j->segments)) {
+            j->damaged = true;
+            log_error("the journal of %s is damaged: event %" PRIu64
+                      " and some after it are not there as they "
+                      "were written",
+                      j->id, view->next);
+        }
+        if (after && after <= to)
+            to = after - 1;
+    }
+    return view_gap(view, to, len);
 }
 
 const char *journal_view_next(struct journal_view *view, size_t *len)
 {
     struct journal *j = view->journal;
-    if (view->next < j->first)
-        return view_gap(view, len);
     if (view->next > journal_last(j)) {
         if (!view->waiting && !j->ended) {
             TAILQ_INSERT_TAIL(&j->waiting, view, link);
@@ -208,57 +363,18 @@ const char *journal_view_next(struct journal_view *view, size_t *len)
         }
         return NULL;
     }
+    if (view->next > j->written)
+        journal_flush(j);
+    if (view->next < j->first)
+        return view_earlier(view, len);
     const struct entry *e = journal_entry(j, view->next++);
     *len = e->len;
+    /* Its place in the files goes along, so that it need not be looked for when the view lags. */
+    view->offset += *len + 1;
     return e->json;
 }
 
 bool journal_view_at_end(const struct journal_view *view)
 {
     return view->journal->ended && view->next > journal_last(view->journal);
-}
-
-static bool log_matches(const struct entry *e, const char *stream)
-{
-    if (e->type != EVENT_LINE)
-        return false;
-    if (str_empty(stream))
-        return true;
-    struct json_span is = json_span_member((struct json_span){e->json, e->len}, "stream");
-    return is.len == strlen(stream) + 2 && memcmp(is.at + 1, stream, is.len - 2) == 0;
-}
-
-static void log_row(struct json_writer *w, const struct entry *e)
-{
-    static const char *const fields[] = {"seq", "timestamp", "stream", "text"};
-    struct json_span whole = {e->json, e->len};
-    jsonw_begin_object(w);
-    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-        struct json_span value = json_span_member(whole, fields[i]);
-        jsonw_key(w, fields[i]);
-        jsonw_raw(w, value.at, value.len);
-    }
-    jsonw_end_object(w);
-}
-
-uint64_t journal_write_logs(struct journal *j, uint64_t after_seq, size_t limit, const char *stream,
-                            struct buf *out)
-{
-    struct json_writer w = JSON_WRITER(out);
-    uint64_t last = journal_last(j), from = after_seq + 1 > j->first ? after_seq + 1 : j->first;
-    if (after_seq == 0) {
-        size_t found = 0;
-        for (from = last + 1; from > j->first && found < limit; from--)
-            found += log_matches(journal_entry(j, from - 1), stream);
-    }
-    jsonw_begin_array(&w);
-    for (uint64_t seq = from; seq <= last && limit > 0; seq++) {
-        const struct entry *e = journal_entry(j, seq);
-        if (!log_matches(e, stream))
-            continue;
-        log_row(&w, e);
-        limit--;
-    }
-    jsonw_end_array(&w);
-    return j->first > after_seq + 1 ? j->first : 0;
 }

@@ -201,8 +201,8 @@ end)
 
 describe("a viewer that never reads", function()
   it("slows nobody, and what is no longer kept comes as a gap, never as a hole", function()
-    local host = support.serve()
-    -- 50,000 lines of 200 bytes: more than a journal keeps.
+    local host = support.serve { args = { "--history", "off" } }
+    -- 50,000 lines of 200 bytes: more than a journal keeps in memory.
     local go = host.process.home .. "/go"
     local script = ("until [ -e %s ]; do sleep 0.02; done; yes %s | head -n 50000 | cat -n"):format(go, ("x"):rep(200))
     local slow = host:start(sh(script))

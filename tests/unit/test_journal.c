@@ -1,4 +1,5 @@
 #include "base/buf.h"
+#include "base/json-write.h"
 #include "exec/event.h"
 #include "exec/journal.h"
 #include "exec/lines.h"
@@ -132,7 +133,7 @@ static void what_fell_off_the_tail_is_one_gap_and_never_a_silent_hole(void **sta
     assert_null(json_object_get(event, "seq"));
     assert_int_equal(number(event, "fromSeq"), 1);
     json_int_t to = number(event, "toSeq");
-    assert_int_equal(to, journal_first(f->journal) - 1);
+    assert_int_equal(to, journal_whole_from(f->journal) - 1);
     json_decref(event);
     for (json_int_t seq = to + 1; seq <= 200; seq++) {
         event = next(view);
@@ -222,30 +223,60 @@ static void no_secret_reaches_the_journal(void **state)
     journal_view_close(&view);
 }
 
+/* What a look at the lines finds; the caller frees. */
+static json_t *logs(struct journal *journal, struct journal_logs_query query)
+{
+    struct buf out = {0};
+    struct json_writer w = JSON_WRITER(&out);
+    struct journal_logs *look = journal_logs_new(journal, &query);
+    jsonw_begin_object(&w);
+    journal_logs_run(look, &w);
+    jsonw_end_object(&w);
+    journal_logs_free(look);
+    json_t *found = json_loadb(out.data, out.len, 0, NULL);
+    buf_free(&out);
+    assert_non_null(found);
+    return found;
+}
+
 static void logs_are_the_last_lines_or_those_after_a_seq(void **state)
 {
     struct fixture *f = *state;
-    struct buf out = {0};
     char line[32];
     for (int i = 1; i <= 20; i++) {
         snprintf(line, sizeof(line), "line %d", i);
         say(f, line);
     }
-    assert_int_equal(journal_write_logs(f->journal, 0, 5, NULL, &out), 0);
-    json_t *rows = json_loadb(out.data, out.len, 0, NULL);
+    json_t *found = logs(f->journal, (struct journal_logs_query){.limit = 5});
+    json_t *rows = json_object_get(found, "logs");
     assert_int_equal(json_array_size(rows), 5);
     assert_string_equal(text(json_array_get(rows, 0), "text"), "line 16");
     assert_int_equal(number(json_array_get(rows, 0), "seq"), 16);
-    json_decref(rows);
-    buf_clear(&out);
-    journal_write_logs(f->journal, 3, 2, NULL, &out);
-    rows = json_loadb(out.data, out.len, 0, NULL);
-    assert_string_equal(text(json_array_get(rows, 1), "text"), "line 5");
-    json_decref(rows);
-    buf_clear(&out);
-    journal_write_logs(f->journal, 0, 5, "stderr", &out);
-    assert_string_equal(buf_str(&out), "[]");
-    buf_free(&out);
+    assert_null(json_object_get(found, "truncated"));
+    json_decref(found);
+    found = logs(f->journal, (struct journal_logs_query){.after_seq = 3, .limit = 2});
+    assert_string_equal(text(json_array_get(json_object_get(found, "logs"), 1), "text"), "line 5");
+    json_decref(found);
+    found = logs(f->journal, (struct journal_logs_query){.limit = 5, .stream = "stderr"});
+    assert_int_equal(json_array_size(json_object_get(found, "logs")), 0);
+    json_decref(found);
+}
+
+static void a_text_is_found_in_the_lines_whatever_its_case(void **state)
+{
+    struct fixture *f = *state;
+    say(f, "one");
+    say(f, "A \"quoted\" Word");
+    say(f, "words");
+    json_t *found = logs(f->journal, (struct journal_logs_query){.limit = 1, .q = "WORD"});
+    assert_int_equal(number(found, "matches"), 2);
+    assert_int_equal(number(found, "lookedTo"), 3);
+    assert_int_equal(json_array_size(json_object_get(found, "seqs")), 1);
+    assert_int_equal(json_integer_value(json_array_get(json_object_get(found, "seqs"), 0)), 2);
+    json_decref(found);
+    found = logs(f->journal, (struct journal_logs_query){.limit = 9, .q = "\"quoted\""});
+    assert_int_equal(number(found, "matches"), 1);
+    json_decref(found);
 }
 
 struct lines_seen {
@@ -405,6 +436,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_complete_event_stays_within_its_size, setup, teardown),
         cmocka_unit_test_setup_teardown(no_secret_reaches_the_journal, setup, teardown),
         cmocka_unit_test_setup_teardown(logs_are_the_last_lines_or_those_after_a_seq, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_text_is_found_in_the_lines_whatever_its_case, setup, teardown),
         cmocka_unit_test_setup_teardown(however_long_its_texts_an_event_stays_within_its_size, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_phase_or_a_reason_cannot_steer_a_terminal, setup, teardown),

@@ -1,0 +1,15 @@
+/* archive-internal.h: what archive.c (the folder) and segments.c (one journal in it) share. */
+#pragma once
+
+#include "io/archive.h"
+
+#define ARCHIVE_SUFFIX ".jsonl"
+
+struct archive {
+    char *dir;
+    uint64_t most;
+    bool refuses; /* the disk did so last, and the log says it */
+    struct archive_piece piece;
+};
+
+uint64_t archive_number(const char *name, const char *end);
