@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "exec/apply-internal.h"
 #include "exec/ctx.h"
+#include "exec/ledger.h"
 #include "exec/request.h"
 #include "exec/run.h"
 #include "script/bridge.h"
@@ -139,10 +140,16 @@ static void apply_tell(struct apply *a)
 
 static void apply_more(void *arg);
 
+static void sending_note(const struct sending *s, const char *outcome)
+{
+    ledger_note(s->apply->ledger, (size_t)(s->document - s->apply->bundle.documents), outcome);
+}
+
 static void sending_decided(struct sending *s)
 {
     struct apply *a = s->apply;
     s->decided = true;
+    sending_note(s, s->document->outcome);
     a->flying--;
     a->flying_bytes -= s->weight;
     apply_tell(a);
@@ -273,6 +280,7 @@ static void sending_done(void *arg, lua_State *L, const struct err *err, const c
 static void sending_begin(struct sending *s)
 {
     struct apply *a = s->apply;
+    sending_note(s, "sent");
     scope_phase(sending_scope(s), "Applying resources…", s->document->ref, (size_t)(s - a->sendings) + 1,
                 a->bundle.count);
     s->task = cell_start(a->cell, sending_setup, sending_done, s);

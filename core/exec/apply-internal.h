@@ -20,6 +20,7 @@ struct ctx;
 struct err;
 struct execution;
 struct kube_call;
+struct ledger;
 struct scope;
 
 /* A document on its way, in the order of sending. */
@@ -46,6 +47,7 @@ struct apply {
     bool unknown, refused; /* a kind that is not served; a document that may not be sent */
     struct cell *cell;
     struct ctx *ctx;
+    struct ledger *ledger;    /* NULL where there is no history */
     struct sending *sendings; /* as many as documents, once the first may go */
     size_t next;              /* the first that has not begun */
     size_t telling;           /* the one whose turn to speak it is */

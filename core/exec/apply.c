@@ -5,6 +5,7 @@
 #include "exec/apply-internal.h"
 #include "exec/bundle-guard.h"
 #include "exec/ctx.h"
+#include "exec/ledger.h"
 #include "exec/plan-internal.h"
 #include "exec/request.h"
 #include "exec/run.h"
@@ -62,6 +63,8 @@ static void apply_report(struct apply *a, const struct err *why)
     if (a->ctx)
         end.changed = *ctx_counts(a->ctx);
     execution_finish(a->execution, &end);
+    ledger_done(a->ledger);
+    a->ledger = NULL;
     free(rows);
 }
 
@@ -152,6 +155,16 @@ void apply_sent(struct apply *a)
         apply_finish(a, NULL);
 }
 
+/* Before the first is sent: what there is to do. */
+static void apply_note(struct apply *a)
+{
+    struct event_document *rows = mem_new((a->bundle.count + 1) * sizeof(*rows));
+    for (size_t i = 0; i < a->bundle.count; i++)
+        rows[i] = document_row(&a->bundle.documents[i]);
+    a->ledger = execution_ledger(a->execution, rows, a->bundle.count);
+    free(rows);
+}
+
 static void apply_open(struct apply *a)
 {
     struct err err;
@@ -163,6 +176,7 @@ static void apply_open(struct apply *a)
     }
     a->ctx = ctx_new(a->cell, a->execution, a->cluster);
     execution_set_running(a->execution);
+    apply_note(a);
     apply_send(a);
 }
 
@@ -238,6 +252,14 @@ static int apply_check_leave(const struct apply *a, struct err *err)
     return 0;
 }
 
+static bool apply_holds_secret(const struct bundle *b)
+{
+    for (size_t i = 0; i < b->count; i++)
+        if (str_eq(b->documents[i].kind, "Secret"))
+            return true;
+    return b->base && apply_holds_secret(b->base);
+}
+
 static void apply_parsed(struct apply *a, int rc, const struct err *why)
 {
     struct err err;
@@ -250,6 +272,8 @@ static void apply_parsed(struct apply *a, int rc, const struct err *why)
         apply_fail(a, &err);
         return;
     }
+    if (!apply_holds_secret(&a->bundle))
+        execution_keep_request(a->execution);
     a->cluster = clusters_get(execution_options(a->execution)->clusters,
                               execution_request(a->execution)->context, &err);
     if (!a->cluster) {
@@ -324,6 +348,7 @@ static void apply_free(void *run)
     apply_stop(a);
     ctx_free(a->ctx);
     apply_wait_free(a);
+    ledger_free(a->ledger);
     free(a->sendings);
     if (a->bundle.count > APPLY_INLINE_DOCUMENTS) {
         struct bundle *bundle = mem_new(sizeof(*bundle));

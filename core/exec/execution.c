@@ -9,6 +9,7 @@
 #include "exec/flow.h"
 #include "exec/journal.h"
 #include "exec/judge.h"
+#include "exec/ledger.h"
 #include "exec/lines.h"
 #include "exec/request.h"
 #include "guard/rbac.h"
@@ -179,6 +180,26 @@ struct plan *execution_planner(const struct execution *ex)
     return ex->plan;
 }
 
+void execution_keep_request(const struct execution *ex)
+{
+    struct history *history = ex->set->options.history;
+    struct buf text = {0};
+    if (!history || !ex->number)
+        return;
+    start_request_save(ex->request, &text);
+    if (!text.failed)
+        history_keep_request(history, ex->number, &text);
+    buf_free(&text);
+}
+
+struct ledger *execution_ledger(const struct execution *ex, const struct event_document *rows, size_t count)
+{
+    struct history *history = ex->set->options.history;
+    if (!history || !ex->number)
+        return NULL;
+    return ledger_new(history_archive(history), ex->number, ex->set->options.redactor, rows, count);
+}
+
 bool execution_cancelled(const struct execution *ex)
 {
     return ex->cancelled_by != NULL;
@@ -333,6 +354,9 @@ static void execution_begin_now(void *arg)
 void execution_plan(struct execution *ex)
 {
     execution_save(ex);
+    /* A manifest may hold a Secret: that is known when it was read. */
+    if (!start_request_is_apply(ex->request) && !ex->request->yaml_len)
+        execution_keep_request(ex);
     execution_set_status(ex, EXECUTION_PLANNED);
 }
 

@@ -88,12 +88,26 @@ void executions_tell(struct execution *ex, enum execution_news news)
     observer->news(observer->arg, ex, news);
 }
 
+static int executions_seen(void *arg, const struct history_row *row)
+{
+    (void)arg;
+    (void)row;
+    return 1;
+}
+
+static bool executions_stored(struct executions *set, const char *id)
+{
+    return set->options.history && history_find(set->options.history, id, executions_seen, NULL);
+}
+
+/* What the history has is out of memory only: nobody need know. */
 static void executions_forget(struct executions *set, struct execution *ex)
 {
     TAILQ_REMOVE(&set->all, ex, link);
     set->kept--;
     map_remove(set->by_id, ex->id);
-    executions_tell(ex, EXECUTION_GONE);
+    if (!executions_stored(set, ex->id))
+        executions_tell(ex, EXECUTION_GONE);
     execution_drop(ex);
 }
 
@@ -187,17 +201,9 @@ void executions_one_ended(struct execution *ex)
     executions_check_drained(set);
 }
 
-static int executions_seen(void *arg, const struct history_row *row)
-{
-    (void)arg;
-    (void)row;
-    return 1;
-}
-
 static bool executions_id_taken(struct executions *set, const char *id)
 {
-    struct history *history = set->options.history;
-    return map_get(set->by_id, id) || (history && history_find(history, id, executions_seen, NULL));
+    return map_get(set->by_id, id) || executions_stored(set, id);
 }
 
 static char *executions_make_id(struct executions *set)
@@ -253,20 +259,41 @@ static int executions_admit(struct executions *set, struct start_request *r, con
     return executions_check_memory(set, r, err);
 }
 
+/* The request of an earlier host's execution; NULL with err. */
+static struct start_request *executions_kept_request(struct executions *set, const struct execution *ex,
+                                                     struct err *err)
+{
+    struct buf text = {0};
+    struct start_request *kept = NULL;
+    if (history_request(set->options.history, ex->number, &text))
+        err_code(
+            err, ERR_NOT_FOUND,
+            "the request of %s is no longer kept: for a day after it was started, and, where its manifest "
+            "holds a Secret, not beyond the end of the host",
+            ex->id);
+    else
+        kept = start_request_load(buf_str(&text), text.len, err);
+    buf_free(&text);
+    return kept;
+}
+
 /* The request of the execution that a retry names, in place of the asked one, which is freed. NULL with err.
  */
 static struct start_request *executions_retried(struct executions *set, struct start_request *asked,
                                                 const struct user *user, struct err *err)
 {
-    struct start_request *kept = NULL;
-    const struct execution *ex = map_get(set->by_id, asked->retry_of);
+    struct start_request *kept = NULL, *loaded = NULL;
+    const struct execution *ex = executions_find(set, asked->retry_of);
     if (!ex)
         err_code(err, ERR_NOT_FOUND, "the request of %s is no longer kept", asked->retry_of);
     else if (!rbac_is_admin(user->role) && !str_eq(ex->user.name, user->name))
         err_code(err, ERR_FORBIDDEN, "only %s, who started it, or an admin may retry %s", ex->user.name,
                  ex->id);
-    else
+    else if (ex->request)
         kept = start_request_retry(ex->request, asked, err);
+    else if ((loaded = executions_kept_request(set, ex, err)) != NULL)
+        kept = start_request_retry(loaded, asked, err);
+    start_request_free(loaded);
     start_request_free(asked);
     return kept;
 }

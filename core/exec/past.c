@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "exec/execution-internal.h"
 #include "exec/journal.h"
+#include "exec/ledger.h"
 #include "io/history.h"
 #include "loop/loop.h"
 
@@ -163,16 +164,57 @@ static void past_was_complete(struct execution *ex, const char *complete)
     execution_save(ex);
 }
 
+static struct event_counts past_counts(const struct event_document *rows, size_t count)
+{
+    struct event_counts counts = {0};
+    for (size_t i = 0; i < count; i++) {
+        counts.created += str_eq(rows[i].outcome, "created");
+        counts.configured += str_eq(rows[i].outcome, "configured");
+        counts.unchanged += str_eq(rows[i].outcome, "unchanged");
+        counts.deleted += str_eq(rows[i].outcome, "deleted");
+    }
+    return counts;
+}
+
+static char *past_reason(const struct event_document *rows, size_t count)
+{
+    size_t doubt = 0, waiting = 0;
+    for (size_t i = 0; i < count; i++) {
+        doubt += str_eq(rows[i].outcome, "in-doubt");
+        waiting += str_eq(rows[i].outcome, "not-started");
+    }
+    if (!count)
+        return mem_str("the host ended without warning while this ran");
+    return mem_printf(
+        "the host ended without warning while this ran: of %zu documents %zu were decided, %zu are "
+        "in doubt, %zu were not started",
+        count, count - doubt - waiting, doubt, waiting);
+}
+
 static void past_interrupt(struct execution *ex, const char *last)
 {
     int64_t seen = past_time(last, "timestamp");
+    struct event_document *rows;
+    size_t count;
+    char *room;
+    ledger_read(history_archive(ex->set->options.history), ex->number, str_eq(ex->mode, "dry-run"), &rows,
+                &count, &room);
     free(ex->error);
-    ex->error = mem_str("the host ended without warning while this ran");
+    ex->error = past_reason(rows, count);
     ex->outcome = "interrupted";
     if (seen > ex->started)
         ex->last_line = seen;
-    execution_conclude(ex, &(struct execution_end){.exit_code = 1}, ERR_FAILED,
-                       seen > ex->started ? seen : ex->started);
+    execution_conclude(ex,
+                       &(struct execution_end){
+                           .exit_code = 1,
+                           .changed = past_counts(rows, count),
+                           .documents = rows,
+                           .document_count = count,
+                           .has_documents = count > 0,
+                       },
+                       ERR_FAILED, seen > ex->started ? seen : ex->started);
+    free(rows);
+    free(room);
 }
 
 void past_recover(struct executions *set)

@@ -1,4 +1,4 @@
-#include "exec/request.h"
+#include "exec/request-internal.h"
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -9,18 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The words that the wire has for its string fields, and where each goes. */
-struct text_field {
-    const char *key;
-    size_t offset;
-};
-
 #define TEXT(key, member)                                                                                    \
     {                                                                                                        \
         key, offsetof(struct start_request, member)                                                          \
     }
 
-static const struct text_field text_fields[] = {
+const struct text_field request_texts[] = {
     TEXT("executionId", execution_id),
     TEXT("command", command),
     TEXT("workingDir", working_dir),
@@ -36,6 +30,7 @@ static const struct text_field text_fields[] = {
     TEXT("propagation", propagation),
     TEXT("reason", reason),
 };
+const size_t request_text_count = sizeof(request_texts) / sizeof(request_texts[0]);
 
 enum {
     REQUEST_TEXT_MAX = 4096,
@@ -45,15 +40,15 @@ enum {
     REQUEST_REPLICAS_MAX = 1000000,
 };
 
-static int request_texts(json_t *root, struct start_request *r, struct err *err)
+static int request_read_texts(json_t *root, struct start_request *r, struct err *err)
 {
-    for (size_t i = 0; i < sizeof(text_fields) / sizeof(text_fields[0]); i++) {
-        json_t *value = json_object_get(root, text_fields[i].key);
-        char **field = (char **)((char *)r + text_fields[i].offset);
+    for (size_t i = 0; i < request_text_count; i++) {
+        json_t *value = json_object_get(root, request_texts[i].key);
+        char **field = (char **)((char *)r + request_texts[i].offset);
         if (value && !json_is_null(value) && !json_is_string(value))
-            return err_code(err, ERR_BAD_REQUEST, "%s must be a string", text_fields[i].key);
+            return err_code(err, ERR_BAD_REQUEST, "%s must be a string", request_texts[i].key);
         if (json_string_length(value) > REQUEST_TEXT_MAX)
-            return err_code(err, ERR_BAD_REQUEST, "%s is longer than %d bytes", text_fields[i].key,
+            return err_code(err, ERR_BAD_REQUEST, "%s is longer than %d bytes", request_texts[i].key,
                             REQUEST_TEXT_MAX);
         *field = mem_str(json_is_string(value) ? json_string_value(value) : "");
     }
@@ -260,7 +255,7 @@ struct start_request *start_request_parse(const char *json, size_t len, struct e
                  root ? "it is another value" : fault.text);
         goto out;
     }
-    if (request_texts(root, r, err) || request_strings(root, "args", &r->args, err) ||
+    if (request_read_texts(root, r, err) || request_strings(root, "args", &r->args, err) ||
         request_strings(root, "takeOver", &r->take_over, err) || request_mode(root, r, err) ||
         request_options(root, r, err) || request_leave(root, r, err) || request_input(root, r, err) ||
         request_long_text(root, "yaml", &r->yaml, &r->yaml_len, err) ||
@@ -310,9 +305,9 @@ struct start_request *start_request_retry(const struct start_request *kept, cons
 {
     struct start_request *r = mem_new(sizeof(*r));
     *r = *kept;
-    for (size_t i = 0; i < sizeof(text_fields) / sizeof(text_fields[0]); i++)
-        *(char **)((char *)r + text_fields[i].offset) =
-            mem_str(*(char *const *)((const char *)kept + text_fields[i].offset));
+    for (size_t i = 0; i < request_text_count; i++)
+        *(char **)((char *)r + request_texts[i].offset) =
+            mem_str(*(char *const *)((const char *)kept + request_texts[i].offset));
     r->args = request_copy_strings(kept->args);
     r->take_over = request_copy_strings(kept->take_over);
     r->leave = request_copy_leave(kept->leave, kept->leave_count);
@@ -348,8 +343,8 @@ void start_request_free(struct start_request *r)
 {
     if (!r)
         return;
-    for (size_t i = 0; i < sizeof(text_fields) / sizeof(text_fields[0]); i++)
-        free(*(char **)((char *)r + text_fields[i].offset));
+    for (size_t i = 0; i < request_text_count; i++)
+        free(*(char **)((char *)r + request_texts[i].offset));
     request_free_strings(r->args);
     request_free_strings(r->take_over);
     for (size_t i = 0; i < r->leave_count; i++)

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct buf;
 struct err;
 
 /* A field that is taken out of what is sent, so that its owner keeps it. */
@@ -46,6 +47,10 @@ struct start_request *start_request_parse(const char *json, size_t len, struct e
 struct start_request *start_request_retry(const struct start_request *kept, const struct start_request *asked,
                                           struct err *err);
 void start_request_free(struct start_request *request);
+
+/* As bytes that can be kept, appended to `out`, and back: NULL with err where they are damaged. */
+void start_request_save(const struct start_request *request, struct buf *out);
+struct start_request *start_request_load(const char *bytes, size_t len, struct err *err);
 
 /* Memory of what may be large in it. */
 size_t start_request_bytes(const struct start_request *request);

@@ -7,7 +7,9 @@
 #include "exec/event.h"
 #include "exec/execution.h"
 
+struct event_document;
 struct judge;
+struct ledger;
 struct images;
 struct pack;
 struct plan;
@@ -35,6 +37,11 @@ struct judge *execution_judge(struct execution *execution);   /* made at the fir
 struct images *execution_images(struct execution *execution); /* of its writes, as long as it is kept */
 struct execution *execution_other(const struct execution *execution, const char *id); /* NULL: none kept */
 struct plan *execution_planner(const struct execution *execution); /* the plan that it serves; or NULL */
+/* Its request may lie on the disk for a while: it holds no Secret. */
+void execution_keep_request(const struct execution *execution);
+/* Where what becomes of its documents is noted for a later host; NULL where there is no history. */
+struct ledger *execution_ledger(const struct execution *execution, const struct event_document *rows,
+                                size_t count);
 bool execution_cancelled(const struct execution *execution);
 
 void execution_set_running(struct execution *execution); /* planned → running, once */

@@ -4,6 +4,7 @@
 #include "io/archive.h"
 
 #define ARCHIVE_SUFFIX ".jsonl"
+#define ARCHIVE_LEDGER "ledger"
 
 struct archive {
     char *dir;

@@ -62,13 +62,24 @@ uint64_t archive_number(const char *name, const char *end)
     return errno == 0 && strcmp(rest, end) == 0 ? number : 0;
 }
 
+char *archive_ledger(struct archive *a, uint64_t journal, bool make)
+{
+    char *folder = mem_printf("%s/%" PRIu64, a->dir, journal);
+    char *path = mem_printf("%s/" ARCHIVE_LEDGER, folder);
+    /* Where one cannot be made, to write there fails as well, and says so. */
+    if (make && (mkdir(a->dir, 0700) == 0 || errno == EEXIST))
+        mkdir(folder, 0700);
+    free(folder);
+    return path;
+}
+
 int archive_remove(const char *dir, uint64_t journal)
 {
     char *path = mem_printf("%s/%" PRIu64, dir, journal);
     DIR *files = opendir(path);
     struct dirent *file;
     while (files && (file = readdir(files)) != NULL)
-        if (archive_number(file->d_name, ARCHIVE_SUFFIX))
+        if (archive_number(file->d_name, ARCHIVE_SUFFIX) || strcmp(file->d_name, ARCHIVE_LEDGER) == 0)
             unlinkat(dirfd(files), file->d_name, 0);
     if (files)
         closedir(files);

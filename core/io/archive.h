@@ -41,6 +41,10 @@ struct archive_piece {
 };
 struct archive_piece *archive_piece(struct archive *archive);
 
+/* The path of what is noted beside a journal while it is written; `make`: its folder too. The caller frees.
+ */
+char *archive_ledger(struct archive *archive, uint64_t journal, bool make);
+
 /* Any thread: removes a journal's files; -1 where something stays. */
 int archive_remove(const char *dir, uint64_t journal);
 /* Any thread: removes the journals below `before` that `kept` does not name. */

@@ -33,6 +33,7 @@ struct history {
     uint64_t *gone;    /* numbers whose files are to be removed */
     size_t gone_count;
     struct timer *timer;
+    unsigned ticks;
     bool refuses; /* the database did so last, and the log says it */
 };
 
@@ -46,3 +47,10 @@ int history_refused(struct history *history);
 void history_pool(struct history *history);
 void history_pool_start(struct history *history);
 void history_pool_stop(struct history *history);
+
+/* ---- history-request.c ---- */
+
+/* Any thread: the kept request of `number` goes. */
+void request_remove(const char *dir, uint64_t number);
+/* Any thread: those that are too old go. */
+void request_sweep(const char *dir);

@@ -13,17 +13,19 @@
 enum {
     HISTORY_CHECKPOINT_WRITES = 500,
     HISTORY_TICK_MS = 30 * 1000,
+    HISTORY_TICKS_HOUR = 120,
     HISTORY_BUSY_POOL_MS = 1000,
 };
 
 /* All that the pool's thread touches. */
 struct errand {
     struct history *history; /* for the loop only */
-    char *path, *journals;
+    char *path, *journals, *requests;
     uint64_t *gone;
     size_t gone_count;
     uint64_t sweep_before; /* 0: no sweep */
     bool checkpoint;
+    bool old_requests; /* are to go */
 };
 
 static void errand_free(void *arg)
@@ -31,6 +33,7 @@ static void errand_free(void *arg)
     struct errand *e = arg;
     free(e->path);
     free(e->journals);
+    free(e->requests);
     free(e->gone);
     free(e);
 }
@@ -56,8 +59,12 @@ static void errand_work(void *arg)
 {
     struct errand *e = arg;
     sqlite3 *db = NULL;
-    for (size_t i = 0; i < e->gone_count; i++)
+    for (size_t i = 0; i < e->gone_count; i++) {
         archive_remove(e->journals, e->gone[i]);
+        request_remove(e->requests, e->gone[i]);
+    }
+    if (e->old_requests)
+        request_sweep(e->requests);
     if (!e->sweep_before && !e->checkpoint)
         return;
     /* A connection of its own: the loop's may write meanwhile. */
@@ -80,12 +87,14 @@ static void errand_done(void *arg)
     history_pool(h);
 }
 
-static void history_send(struct history *h, uint64_t sweep_before)
+static void history_send(struct history *h, uint64_t sweep_before, bool old_requests)
 {
     struct errand *e = mem_new(sizeof(*e));
     e->history = h;
     e->path = mem_str(h->path);
     e->journals = mem_str(h->journals);
+    e->requests = mem_str(h->requests);
+    e->old_requests = old_requests;
     e->gone = h->gone;
     e->gone_count = h->gone_count;
     e->sweep_before = sweep_before;
@@ -99,20 +108,21 @@ static void history_send(struct history *h, uint64_t sweep_before)
 void history_pool(struct history *h)
 {
     if (!h->job && (h->gone_count || h->unsynced >= HISTORY_CHECKPOINT_WRITES))
-        history_send(h, 0);
+        history_send(h, 0, false);
 }
 
 static void history_tick(void *arg)
 {
     struct history *h = arg;
-    if (!h->job && h->unsynced)
-        history_send(h, 0);
+    bool old_requests = ++h->ticks % HISTORY_TICKS_HOUR == 0;
+    if (!h->job && (h->unsynced || old_requests))
+        history_send(h, 0, old_requests);
 }
 
 void history_pool_start(struct history *h)
 {
     h->timer = timer_repeat(h->options.loop, HISTORY_TICK_MS, history_tick, h);
-    history_send(h, h->next);
+    history_send(h, h->next, true);
 }
 
 void history_pool_stop(struct history *h)

@@ -69,3 +69,9 @@ void history_list(struct history *history, const struct history_query *query, hi
 /* Ended ones that are too many or too old go, oldest first: gone(arg, number) for each; their files go on
  * the pool. True where there are more than should go at once. */
 bool history_trim(struct history *history, void (*gone)(void *arg, uint64_t number), void *arg);
+
+/* The request of an execution, to be asked for again within a day: written on the pool; takes the bytes over.
+ */
+void history_keep_request(struct history *history, uint64_t number, struct buf *request);
+/* Appends it to `out`; -1 where it is not kept any more. */
+int history_request(struct history *history, uint64_t number, struct buf *out);

@@ -255,14 +255,16 @@ describe("the bounds of a history", function()
     host:stop()
   end)
 
-  it("clear away what belongs to no execution", function()
-    local host = support.serve()
-    shell(host, "run-1", "echo hello")
-    shell(host, "run-2", "echo hello")
+  it("clear away what a host that died has left of one that went", function()
+    local host = support.serve { args = { "--history-executions", "1" } }
+    for i = 1, 2 do shell(host, "run-" .. i, "echo hello") end
     host:stop()
-    local orphan = data_of(host) .. "/journals/1"
-    assert(os.execute(("mv '%s' '%s'; cp -r '%s' '%s'"):format(orphan, orphan .. "x", orphan .. "x", orphan)))
+    local journals = data_of(host) .. "/journals"
+    assert(os.execute(("cp -r '%s/2' '%s/1'"):format(journals, journals)))
     host:restart()
+    support.eventually("it has gone", function()
+      return output(("ls '%s'"):format(journals)) == "2\n"
+    end)
     host:stop()
   end)
 end)
@@ -339,5 +341,81 @@ describe("a disk that fails", function()
     assert.equal(1, select(2, process:stderr():gsub("File too large", "")))
     shell(host, "run-2", "echo hello")
     assert.equal(0, process:signal("TERM"):finish().code)
+  end)
+end)
+
+describe("an apply that its host does not survive", function()
+  it("tells what was done, what is in doubt and what was not started", function()
+    local host = support.serve { demo = true }
+    local yaml = { "apiVersion: v1\nkind: Namespace\nmetadata: { name: many }\n" }
+    for i = 1, 400 do
+      yaml[#yaml + 1] = ("apiVersion: v1\nkind: ConfigMap\nmetadata: { name: c%d, namespace: many }\n"):format(i)
+    end
+    local run = host:start { executionId = "cut", intent = "apply-yaml", command = "__k8s-apply-yaml", namespace = "many",
+      allowClusterWide = true, yaml = table.concat(yaml, "---\n") }
+    run:read_until(function(event) return event.type == "line" and event.text:find("^configmap/") end)
+    host:kill():restart()
+
+    local complete = events.complete(host:attach("cut"):to_end())
+    local counts, created = {}, {}
+    for _, row in ipairs(complete.summary.documents) do
+      counts[row.outcome] = (counts[row.outcome] or 0) + 1
+      if row.outcome == "created" then created[#created + 1] = row.ref end
+      if row.outcome == "in-doubt" then assert.is_true(#row.message > 0) end
+    end
+    assert.equal("interrupted", complete.outcome)
+    assert.equal(401, #complete.summary.documents)
+    assert.equal("namespace/many", created[1])
+    assert.is_true(counts["not-started"] > 0)
+    assert.is_true((counts["in-doubt"] or 0) <= 16)
+    assert.equal(401, #created + (counts["in-doubt"] or 0) + counts["not-started"])
+    assert.equal(#created, complete.summary.resourcesChanged.created)
+    assert.matches("of 401 documents", complete.error)
+
+    local there = #host:get("/api/objects?resource=configmaps&namespace=many&limit=500"):json().rows
+    assert.is_true(there >= #created - 1)
+    assert.is_true(there <= #created - 1 + (counts["in-doubt"] or 0))
+    assert.equal("", output(("find '%s' -name ledger"):format(data_of(host))))
+    host:stop()
+  end)
+end)
+
+describe("a retry after a restart", function()
+  local host
+
+  lazy_setup(function()
+    host = support.serve { demo = true }
+    shell(host, "command", "echo as it was")
+    for id, kind in pairs { config = "ConfigMap", secret = "Secret" } do
+      events.complete(host:events_of { executionId = id, intent = "apply-yaml", namespace = "default",
+        yaml = ("apiVersion: v1\nkind: %s\nmetadata: { name: kept, namespace: default }\n"):format(kind)
+          .. ("data: { key: dmFsdWUtb2YtdGhpcw%s }\n"):format(kind == "Secret" and "Xy" or "==")
+          .. ("# a comment\n"):rep(1000) })
+    end
+    support.eventually("two requests are kept", function()
+      return select(2, files_of(host, "requests"):gsub("\n", "")) == 2
+    end)
+    host:restart()
+  end)
+  lazy_teardown(function() host:stop() end)
+
+  it("does the same again, for a command and for a manifest", function()
+    assert.same({ "as it was" }, events.lines(host:events_of { retryOf = "command" }))
+    local again = host:events_of { retryOf = "config", mode = "dry-run" }
+    assert.equal("succeeded", events.complete(again).outcome)
+    assert.equal("dry-run", events.complete(again).mode)
+    assert.equal("configmap/kept", events.complete(again).summary.documents[1].ref)
+  end)
+
+  it("is refused where the manifest held a Secret, which no disk has seen", function()
+    local answer = host:post("/api/executions", { retryOf = "secret" })
+    assert.equal(404, answer.status)
+    assert.matches("holds a Secret", answer:json().error.message)
+    assert.not_equal("", output(("grep -rl 'dmFsdWUtb2YtdGhpcw==' '%s/requests'"):format(data_of(host))))
+    assert.equal("", output(("cd '%s' && grep -rl dmFsdWUtb2YtdGhpcwXy requests journals history.db*"):format(data_of(host))))
+  end)
+
+  it("lies in files that are its owner's alone", function()
+    assert.equal("", output(("find '%s/requests' -perm /077"):format(data_of(host))))
   end)
 end)
