@@ -14,3 +14,6 @@ struct archive {
 };
 
 uint64_t archive_number(const char *name, const char *end);
+
+/* The folder of a journal; -1 with errno. */
+int archive_make(const struct archive *archive, const char *folder);

@@ -62,13 +62,21 @@ uint64_t archive_number(const char *name, const char *end)
     return errno == 0 && strcmp(rest, end) == 0 ? number : 0;
 }
 
+int archive_make(const struct archive *a, const char *folder)
+{
+    int rc = mkdir(folder, 0700);
+    if (rc && errno == ENOENT && (mkdir(a->dir, 0700) == 0 || errno == EEXIST))
+        rc = mkdir(folder, 0700);
+    return rc && errno == EEXIST ? 0 : rc;
+}
+
 char *archive_ledger(struct archive *a, uint64_t journal, bool make)
 {
     char *folder = mem_printf("%s/%" PRIu64, a->dir, journal);
     char *path = mem_printf("%s/" ARCHIVE_LEDGER, folder);
-    /* Where one cannot be made, to write there fails as well, and says so. */
-    if (make && (mkdir(a->dir, 0700) == 0 || errno == EEXIST))
-        mkdir(folder, 0700);
+    /* Where it cannot be made, to write there fails as well, and says so. */
+    if (make)
+        archive_make(a, folder);
     free(folder);
     return path;
 }
@@ -86,6 +94,20 @@ int archive_remove(const char *dir, uint64_t journal)
     int rc = rmdir(path) && errno != ENOENT ? -1 : 0;
     free(path);
     return rc;
+}
+
+uint64_t archive_newest(const char *dir)
+{
+    DIR *journals = opendir(dir);
+    struct dirent *entry;
+    uint64_t newest = 0;
+    while (journals && (entry = readdir(journals)) != NULL) {
+        uint64_t journal = archive_number(entry->d_name, "");
+        newest = journal > newest ? journal : newest;
+    }
+    if (journals)
+        closedir(journals);
+    return newest;
 }
 
 void archive_sweep(const char *dir, uint64_t before, bool (*kept)(void *arg, uint64_t journal), void *arg)

@@ -47,12 +47,14 @@ char *archive_ledger(struct archive *archive, uint64_t journal, bool make);
 
 /* Any thread: removes a journal's files; -1 where something stays. */
 int archive_remove(const char *dir, uint64_t journal);
+/* The greatest number that is a name there; 0 where none is. */
+uint64_t archive_newest(const char *dir);
 /* Any thread: removes the journals below `before` that `kept` does not name. */
 void archive_sweep(const char *dir, uint64_t before, bool (*kept)(void *arg, uint64_t journal), void *arg);
 
 /* ---- one journal ---- */
 
-/* Of a new journal. What lies there is of nobody, and goes. */
+/* Of a new journal: nothing lies there yet. */
 struct segments *segments_new(struct archive *archive, uint64_t journal);
 /* Of one that is there. NULL with err where its folder cannot be read. */
 struct segments *segments_load(struct archive *archive, uint64_t journal, struct err *err);

@@ -38,8 +38,10 @@ static void keeping_work(void *arg)
 {
     struct keeping *k = arg;
     char *path = request_path(k->dir, k->number);
-    mkdir(k->dir, 0700);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW;
+    int fd = open(path, flags, 0600);
+    if (fd < 0 && errno == ENOENT && mkdir(k->dir, 0700) == 0)
+        fd = open(path, flags, 0600);
     /* Without it there is no retry after a restart, which says so. */
     if (fd >= 0 && write(fd, k->text.data, k->text.len) != (ssize_t)k->text.len)
         unlink(path);

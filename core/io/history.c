@@ -31,16 +31,15 @@ static const char *const statement_texts[HISTORY_STATEMENTS] = {
     [HISTORY_OLDEST] = "SELECT number, started FROM executions WHERE ended = 1 ORDER BY number LIMIT 1",
     [HISTORY_DELETE] = "DELETE FROM executions WHERE number = ?1",
     [HISTORY_ENDED] = "SELECT count(*) FROM executions WHERE ended = 1",
-    [HISTORY_NUMBER] = "SELECT max(seq) FROM sqlite_sequence WHERE name = 'executions'",
+    [HISTORY_NUMBER] = "SELECT max(number) FROM executions",
 };
 
-/* AUTOINCREMENT: a number is never given twice, since files are named by it. */
 static const char history_schema[] =
-    "CREATE TABLE IF NOT EXISTS executions (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT "
+    "CREATE TABLE IF NOT EXISTS executions (number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT "
     "NULL, user TEXT NOT NULL, status TEXT NOT NULL, mode TEXT NOT NULL, search TEXT NOT NULL, record TEXT "
     "NOT NULL, started INTEGER NOT NULL, ended INTEGER NOT NULL, command INTEGER NOT NULL, last_seq INTEGER "
     "NOT NULL, whole_from INTEGER NOT NULL);"
-    "CREATE INDEX IF NOT EXISTS executions_ended ON executions (ended, number);"
+    "CREATE INDEX IF NOT EXISTS executions_unended ON executions (number) WHERE ended = 0;"
     "PRAGMA user_version = 1;";
 
 static int history_fault(struct history *h, struct err *err)
@@ -106,7 +105,12 @@ static int history_prepare(struct history *h, struct err *err)
         if (sqlite3_prepare_v3(h->db, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT, &h->statements[i],
                                NULL) != SQLITE_OK)
             return history_fault(h, err);
-    h->next = history_count(h, HISTORY_NUMBER) + 1;
+    /* A number is not given again while anything is named by it. */
+    const uint64_t given[] = {history_count(h, HISTORY_NUMBER), archive_newest(h->journals),
+                              archive_newest(h->requests)};
+    for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++)
+        if (h->next <= given[i])
+            h->next = given[i] + 1;
     h->ended = history_count(h, HISTORY_ENDED);
     return 0;
 }
@@ -116,6 +120,7 @@ struct history *history_open(const struct history_options *options, struct err *
     struct history *h = mem_new(sizeof(*h));
     h->options = *options;
     h->options.dir = NULL;
+    h->next = 1;
     h->path = mem_printf("%s/history.db", options->dir);
     h->journals = mem_printf("%s/journals", options->dir);
     h->requests = mem_printf("%s/requests", options->dir);

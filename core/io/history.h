@@ -31,7 +31,7 @@ void history_close(struct history *history);
 
 struct archive *history_archive(struct history *history);
 
-/* The number of the next execution: greater than all that were ever given. */
+/* The number of the next execution: greater than all that are kept. */
 uint64_t history_number(struct history *history);
 
 /* One execution. Texts are masked already; `record` is what the wire shows of it. */

@@ -47,7 +47,6 @@ static struct segments *segments_make(struct archive *archive, uint64_t journal)
 
 struct segments *segments_new(struct archive *archive, uint64_t journal)
 {
-    archive_remove(archive->dir, journal);
     return segments_make(archive, journal);
 }
 
@@ -193,7 +192,7 @@ static int segments_ready(struct segments *s, uint64_t first, struct err *err)
     segments_close(s);
     if (goes_on)
         return segment_open(s, last->first, 0, err);
-    if ((mkdir(s->archive->dir, 0700) && errno != EEXIST) || (mkdir(s->dir, 0700) && errno != EEXIST))
+    if (!s->count && archive_make(s->archive, s->dir))
         return err_set(err, "%s: %s", s->dir, strerror(errno));
     if (segment_open(s, first, O_CREAT | O_TRUNC, err))
         return -1;

@@ -212,7 +212,7 @@ static void add_number(void *arg, uint64_t number)
     *(uint64_t *)arg += number;
 }
 
-static void the_oldest_ended_rows_go_and_no_number_comes_again(void **state)
+static void the_oldest_ended_rows_go_and_numbers_go_on(void **state)
 {
     struct fixture *f = *state;
     struct loop *loop = loop_new();
@@ -266,7 +266,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(what_a_full_disk_took_in_part_is_not_there, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_no_line_is_none, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_oldest_ended_rows_go_and_no_number_comes_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_oldest_ended_rows_go_and_numbers_go_on, setup, teardown),
         cmocka_unit_test_setup_teardown(a_database_that_is_none_is_refused_and_left_alone, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
