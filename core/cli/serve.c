@@ -112,10 +112,13 @@ static int serve_lock(struct serve *s, const struct flags *flags, struct err *er
     if (!dir)
         return err_set(err, "this account has no home folder: name a data folder with --data");
     s->lock = data_lock_take(dir, err);
-    if (s->lock)
-        s->demo_data = mem_printf("%s/demo", dir);
+    if (!s->lock) {
+        free(dir);
+        return -1;
+    }
+    s->demo_data = mem_printf("%s/demo", dir);
     s->data = dir;
-    return s->lock ? 0 : -1;
+    return 0;
 }
 
 /* Says where the host is to be found: to whoever started it, and to this user's commands. */
