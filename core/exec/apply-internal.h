@@ -40,6 +40,7 @@ struct apply {
     struct apply_parse *parse;
     struct cluster *cluster;
     struct kube_call *discovering;
+    uint64_t began_ms; /* when it first asked what the cluster serves */
     bool asked_anew;
     struct deferred *turn; /* the next slice of what is done to each document */
     size_t at;             /* where that goes on */

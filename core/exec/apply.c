@@ -222,7 +222,7 @@ static void apply_route(void *arg)
     a->turn = NULL;
     if (!apply_each(a, apply_route_one, apply_route))
         return;
-    if (a->unknown && !a->asked_anew && !cluster_discovery_is_new(a->cluster)) {
+    if (a->unknown && !a->asked_anew && !cluster_discovered_since(a->cluster, a->began_ms)) {
         a->asked_anew = true;
         a->discovering = cluster_discover(a->cluster, true, apply_discovered, a);
         return;
@@ -280,6 +280,7 @@ static void apply_parsed(struct apply *a, int rc, const struct err *why)
         apply_fail(a, &err);
         return;
     }
+    a->began_ms = clock_mono_ms();
     a->discovering = cluster_discover(a->cluster, false, apply_discovered, a);
 }
 

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct loop;
 struct kubeconfig;
@@ -125,8 +126,9 @@ typedef void kube_ready_fn(void *arg, const struct err *err); /* err NULL: known
  * with kube_send(). */
 struct kube_call *cluster_discover(struct cluster *cluster, bool fresh, kube_ready_fn *done, void *arg);
 
-/* Was what is known asked for just now, so that asking anew would only wait for its turn? */
-bool cluster_discovery_is_new(const struct cluster *cluster);
+/* Was all of what is known asked for since then (clock_mono_ms), so that asking anew would tell nothing new?
+ */
+bool cluster_discovered_since(const struct cluster *cluster, uint64_t since_ms);
 
 /* Look-ups in what is known; NULL where it is not served. Valid until the next turn of the loop. */
 const struct kube_kind *cluster_kind(struct cluster *cluster, const char *api_version, const char *kind);

@@ -419,10 +419,10 @@ void discovery_free(struct discovery *d)
     free(d);
 }
 
-bool cluster_discovery_is_new(const struct cluster *cluster)
+bool cluster_discovered_since(const struct cluster *cluster, uint64_t since_ms)
 {
     const struct discovery *d = cluster->discovery;
-    return d && d->known && clock_mono_ms() - d->known_ms < KUBE_NEW_MS;
+    return d && d->known && !d->round && d->began_ms >= since_ms;
 }
 
 const struct kube_kind *cluster_kind(struct cluster *cluster, const char *api_version, const char *kind)

@@ -26,7 +26,6 @@ enum {
     KUBE_HOLD_MS = 2000,           /* a failed plugin is not run again, discovery not asked again */
     KUBE_REFUSED_MS = 5000,        /* between two refreshes that a 401 causes */
     KUBE_ROUND_MS = 60000,         /* one round of discovery */
-    KUBE_NEW_MS = 500,             /* what is known for so long at most is taken for what is */
     KUBE_KNOWN_MS = 60000,         /* what is known is asked again, behind the caller's back */
     KUBE_TRIES = 4,                /* of one request, all in all */
     KUBE_UNSENT_MS = 20,           /* before a request that was not sent goes out again; then twice it */
