@@ -430,8 +430,8 @@ static void *server_run(void *arg)
         }
         p->server = s;
         p->fd = fd;
+        s->connections++; /* before it can answer: who has an answer may look at the count */
         pthread_create(&p->thread, NULL, peer_run, p);
-        s->connections++;
     }
     return NULL;
 }
