@@ -86,26 +86,17 @@ static void sending_fail(struct sending *s, const char *reason)
     sending_say(s, STREAM_STDERR, line);
 }
 
-static const char *outcome_word(const char *outcome)
-{
-    static const char *const words[] = {"created", "configured", "unchanged", "deleted"};
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-        if (str_eq(outcome, words[i]))
-            return words[i];
-    return NULL;
-}
-
 /* `verb` is what people read for the outcome: "scaled" of a configured one, why of a deferred one; NULL where
  * it is the same. */
 static void sending_succeed(struct sending *s, const char *outcome, const char *verb)
 {
     struct document *d = s->document;
-    const char *word = outcome_word(outcome);
     if (apply_dry_run(s->apply) && str_eq(outcome, "deferred") && verb) {
         document_decide(d, "deferred", verb);
         sending_say(s, STREAM_STDOUT, mem_printf("%s deferred: %s", d->ref, verb));
         return;
     }
+    const char *word = ctx_count(s->apply->ctx, outcome);
     if (!word) {
         char *reason = mem_printf("its apply gave the outcome \"%s\", which is none of created, configured, "
                                   "unchanged, deleted",
@@ -116,7 +107,6 @@ static void sending_succeed(struct sending *s, const char *outcome, const char *
     }
     verb = str_or(verb, word);
     document_decide(d, word, "");
-    ctx_count(s->apply->ctx, word);
     sending_say(s, STREAM_STDOUT,
                 !apply_dry_run(s->apply) ? mem_printf("%s %s", d->ref, verb)
                 : str_eq(word, "unchanged")

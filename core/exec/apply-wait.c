@@ -28,12 +28,6 @@ struct apply_wait {
     uint64_t deadline_ms;
 };
 
-static bool document_is_there(const struct document *d)
-{
-    return str_eq(d->outcome, "created") || str_eq(d->outcome, "configured") ||
-           str_eq(d->outcome, "unchanged") || str_eq(d->outcome, "deleted");
-}
-
 static void wait_say(struct apply_wait *w, const char *ref)
 {
     bool gone = str_eq(execution_request(w->apply->execution)->action, "delete");
@@ -117,7 +111,7 @@ void apply_wait_start(struct apply *a)
     w->items = mem_new((a->bundle.count + 1) * sizeof(*w->items));
     w->deadline_ms = clock_mono_us() / 1000 + (uint64_t)seconds * 1000;
     for (size_t i = 0; i < a->bundle.count; i++)
-        if (document_is_there(a->bundle.order[i]))
+        if (document_applied(a->bundle.order[i]) || str_eq(a->bundle.order[i]->outcome, "deleted"))
             w->items[w->count++] = (struct waiting){.all = w, .document = a->bundle.order[i]};
     if (w->count == 0) {
         apply_finish(a, NULL);

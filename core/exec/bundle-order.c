@@ -86,7 +86,7 @@ int bundle_kind_of_crd(const struct document *d, struct kube_kind *kind)
     return 0;
 }
 
-static bool document_applied(const struct document *d)
+bool document_applied(const struct document *d)
 {
     return str_eq(d->outcome, "created") || str_eq(d->outcome, "configured") ||
            str_eq(d->outcome, "unchanged");

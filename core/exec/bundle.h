@@ -76,6 +76,9 @@ int bundle_judge(struct bundle *bundle, struct document *document, struct execut
 /* Its row, whose strings are the document's own. */
 struct event_document document_row(const struct document *document);
 
+/* Is its object there as it is wanted: created, configured or unchanged? */
+bool document_applied(const struct document *document);
+
 /* The document that this one cannot do without and that was not applied; NULL where all were. */
 const struct document *document_missing(const struct document *document);
 

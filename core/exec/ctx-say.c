@@ -45,7 +45,8 @@ static int ctx_phase(lua_State *L)
 static int ctx_changed(lua_State *L)
 {
     const char *outcome = luaL_checkstring(L, 1);
-    luaL_argcheck(L, ctx_count(cell_user(L), outcome), 1, "created, configured, unchanged or deleted");
+    luaL_argcheck(L, ctx_count(cell_user(L), outcome) != NULL, 1,
+                  "created, configured, unchanged or deleted");
     return 0;
 }
 

@@ -58,16 +58,23 @@ const struct event_counts *ctx_counts(const struct ctx *ctx)
     return &ctx->counts;
 }
 
-bool ctx_count(struct ctx *ctx, const char *outcome)
+const char *ctx_count(struct ctx *ctx, const char *outcome)
 {
-    unsigned *count = str_eq(outcome, "created")      ? &ctx->counts.created
-                      : str_eq(outcome, "configured") ? &ctx->counts.configured
-                      : str_eq(outcome, "unchanged")  ? &ctx->counts.unchanged
-                      : str_eq(outcome, "deleted")    ? &ctx->counts.deleted
-                                                      : NULL;
-    if (count)
-        ++*count;
-    return count != NULL;
+    struct {
+        const char *word;
+        unsigned *count;
+    } counts[] = {
+        {"created", &ctx->counts.created},
+        {"configured", &ctx->counts.configured},
+        {"unchanged", &ctx->counts.unchanged},
+        {"deleted", &ctx->counts.deleted},
+    };
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+        if (str_eq(outcome, counts[i].word)) {
+            ++*counts[i].count;
+            return counts[i].word;
+        }
+    return NULL;
 }
 
 static void ctx_push_leave(lua_State *L, const struct start_request *r)

@@ -26,5 +26,6 @@ void ctx_push(lua_State *L, struct scope *scope);
 /* What was counted by ctx:changed() and ctx_count(). */
 const struct event_counts *ctx_counts(const struct ctx *ctx);
 
-/* Adds one to the count that `outcome` names; false for another word. */
-bool ctx_count(struct ctx *ctx, const char *outcome);
+/* Adds one to the count that `outcome` names, and returns the word, which lives for ever; NULL for another
+ * word. */
+const char *ctx_count(struct ctx *ctx, const char *outcome);
