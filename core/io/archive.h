@@ -66,7 +66,7 @@ void segments_free(struct segments *segments);
  * before. All or none: -1 with err. */
 int segments_append(struct segments *segments, uint64_t first, const struct iovec *lines, size_t count,
                     struct err *err);
-void segments_close(struct segments *segments); /* nothing is appended for now */
+void segments_close(struct segments *segments); /* its file; the next append opens it again */
 
 /* After a host that died: cuts off a line that was not written to its end. The number of the last line, 0
  * if there is none; `line` (may be NULL) gets its text. */
