@@ -36,11 +36,8 @@ describe("a manifest", function()
 
   -- { text = what was said, document = the first row, end_ = complete }
   local function send(manifest, more)
-    local request = { command = "__k8s-apply-yaml", intent = "apply-yaml", kubernetesEquivalent = true, namespace = ns,
-      yaml = manifest, action = "update" }
-    for k, v in pairs(more or {}) do request[k] = v end
     local texts, last = {}, nil
-    for _, e in ipairs(host:start(request):to_end()) do
+    for _, e in ipairs(host:start(support.apply_request(ns, manifest, more)):to_end()) do
       if e.type == "line" then texts[#texts + 1] = e.text end
       last = e
     end

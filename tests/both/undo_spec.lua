@@ -39,10 +39,7 @@ describe("undo", function()
   end
 
   local function send(manifest, more)
-    local request = { command = "__k8s-apply-yaml", intent = "apply-yaml", kubernetesEquivalent = true, namespace = ns,
-      yaml = manifest, action = "update" }
-    for k, v in pairs(more or {}) do request[k] = v end
-    return run(request)
+    return run(support.apply_request(ns, manifest, more))
   end
 
   local function apply(manifest, more)

@@ -19,7 +19,16 @@ local function with_kubeconfig(cluster)
   function cluster.serve(options) return host.serve(known(options)) end
 end
 
+-- The start request of an apply, as the panel sends it; `more` are further members.
+local function apply_request(namespace, manifest, more)
+  local request = { command = "__k8s-apply-yaml", intent = "apply-yaml", kubernetesEquivalent = true,
+    namespace = namespace, yaml = manifest, action = "update" }
+  for key, value in pairs(more or {}) do request[key] = value end
+  return request
+end
+
 return {
+  apply_request = apply_request,
   with_kubeconfig = with_kubeconfig,
   serve = host.serve,             -- starts a host: serve { args = { "--shell", "off" } }
   home = host.home,               -- a home folder of an account without any cluster
